@@ -1,0 +1,1 @@
+//! The eywa command.

@@ -1,0 +1,112 @@
+//! What a Spirit and a Conduit refer to: what has to be watched, read and mounted.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    conduit::ConduitSpec,
+    reference::{ConfigMapKeyRef, HeaderFrom, SecretKeyRef},
+    spirit::{Oracle, SpiritSpec, WhatsAppVoice},
+};
+
+/// A reference, with the field it is in.
+pub(crate) type Reference<T> = (String, T);
+
+/// Every secret key a Spirit needs to be served, those of its Conduits and of the Spirits it routes to not included.
+#[must_use]
+pub fn referenced_secrets(spec: &SpiritSpec) -> BTreeSet<SecretKeyRef> {
+    answering_secrets(spec)
+        .chain(serving_secrets(spec))
+        .map(|(_, reference)| reference)
+        .collect()
+}
+
+/// Every secret key a Conduit needs.
+#[must_use]
+pub fn conduit_secrets(spec: &ConduitSpec) -> BTreeSet<SecretKeyRef> {
+    headers("spec.headersFrom", &spec.headers_from)
+        .map(|(_, reference)| reference)
+        .collect()
+}
+
+/// Every ConfigMap key a Spirit needs.
+#[must_use]
+pub fn referenced_config_maps(spec: &SpiritSpec) -> BTreeSet<ConfigMapKeyRef> {
+    let scripts = oracles(spec).filter_map(|(_, oracle)| oracle.script.as_ref()?.config_map_ref.clone());
+    spec.persona.config_map_ref.clone().into_iter().chain(scripts).collect()
+}
+
+/// Names of the Conduits a Spirit uses.
+#[must_use]
+pub fn referenced_conduits(spec: &SpiritSpec) -> BTreeSet<String> {
+    spec.conduits.iter().map(|conduit| conduit.name.clone()).collect()
+}
+
+/// Names of the Spirits a Spirit routes to, itself not included.
+#[must_use]
+pub fn referenced_spirits(name: &str, spec: &SpiritSpec) -> BTreeSet<String> {
+    spec.pathfinder
+        .iter()
+        .flat_map(|pathfinder| &pathfinder.routes)
+        .map(|route| route.spirit.clone())
+        .filter(|spirit| spirit != name)
+        .collect()
+}
+
+/// The Oracle and its fallbacks, each with its field.
+pub(crate) fn oracles(spec: &SpiritSpec) -> impl Iterator<Item = (String, &Oracle)> {
+    std::iter::once(("spec.oracle".to_owned(), &spec.oracle)).chain(
+        spec.fallbacks
+            .iter()
+            .enumerate()
+            .map(|(index, oracle)| (format!("spec.fallbacks[{index}]"), oracle)),
+    )
+}
+
+/// What a Spirit needs to answer, whoever serves it.
+pub(crate) fn answering_secrets(spec: &SpiritSpec) -> impl Iterator<Item = Reference<SecretKeyRef>> {
+    let oracles = oracles(spec).filter_map(|(field, oracle)| {
+        let key = oracle.api_key.as_ref()?;
+        Some((format!("{field}.apiKey.secretRef"), key.secret_ref.clone()))
+    });
+    let scouts = spec.scouts.iter().enumerate().flat_map(|(index, scout)| {
+        headers(&format!("spec.scouts[{index}].http.headersFrom"), &scout.http.headers_from)
+    });
+    let actions = spec.actions.iter().enumerate().flat_map(|(index, action)| {
+        headers(&format!("spec.actions[{index}].http.headersFrom"), &action.http.headers_from)
+    });
+    oracles.chain(scouts).chain(actions)
+}
+
+/// What a Spirit needs to be served itself: its Voices' secrets and its stores'.
+pub(crate) fn serving_secrets(spec: &SpiritSpec) -> impl Iterator<Item = Reference<SecretKeyRef>> {
+    let voices = spec.voices.iter().enumerate().flat_map(|(index, voice)| {
+        let whatsapp = voice.whatsapp.iter().flat_map(move |whatsapp| {
+            WhatsAppVoice::SECRET_KEYS.map(|key| {
+                let reference = SecretKeyRef {
+                    name: whatsapp.secret_ref.name.clone(),
+                    key: key.to_owned(),
+                };
+                (format!("spec.voices[{index}].whatsapp.secretRef"), reference)
+            })
+        });
+        let http = voice
+            .http
+            .iter()
+            .map(move |http| (format!("spec.voices[{index}].http.secretRef"), http.secret_ref.clone()));
+        whatsapp.chain(http)
+    });
+    let stores = spec.stores.iter().map(|stores| {
+        let field = "spec.stores.redis.urls.secretRef".to_owned();
+        (field, stores.redis.urls.secret_ref.clone())
+    });
+    voices.chain(stores)
+}
+
+/// The secrets of headers, each with its field.
+pub(crate) fn headers<'a>(field: &str, headers: &'a [HeaderFrom]) -> impl Iterator<Item = Reference<SecretKeyRef>> + use<'a> {
+    let field = field.to_owned();
+    headers
+        .iter()
+        .enumerate()
+        .map(move |(index, header)| (format!("{field}[{index}].secretRef"), header.secret_ref.clone()))
+}

@@ -1,0 +1,429 @@
+//! What a runtime reads: a Spirit and all it refers to, resolved and checked.
+//!
+//! It is JSON in a mounted file. Secrets are not in it: a [`SecretFile`] says which mounted file holds the value.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use eywa_guard::Policy;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    conduit::ToolFilter,
+    duration::Duration,
+    reference::SecretKeyRef,
+    script::Script,
+    spirit::{BondSettings, HttpMethod, Limits, PathfinderSettings, VigilSettings},
+};
+
+/// The version of this format. A runtime refuses another.
+pub const RUNTIME_CONFIG_VERSION: u32 = 1;
+
+/// All that one runtime runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RuntimeConfig {
+    /// [`RUNTIME_CONFIG_VERSION`].
+    pub version: u32,
+    /// The namespace of everything in it.
+    pub namespace: String,
+    /// Name of the Spirit whose Voices are served, one of `spirits`.
+    pub front: String,
+    /// The front Spirit and those it routes to, by name. Those have no Voices and no Pathfinder here.
+    pub spirits: BTreeMap<String, CompiledSpirit>,
+    /// Where state is kept.
+    pub stores: StoresConfig,
+    /// Where requests may go.
+    pub network: Policy,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidConfig {
+    /// It is not this format.
+    #[error("the runtime configuration cannot be read: {0}")]
+    Format(#[from] serde_json::Error),
+    /// It is of another version.
+    #[error("the runtime configuration is version {found}; this runtime reads version {RUNTIME_CONFIG_VERSION}: operator and runtime images must be of one release")]
+    Version {
+        /// Its version.
+        found: u32,
+    },
+    /// The front Spirit is not in it.
+    #[error("the runtime configuration has no Spirit {0:?}, which it names as its front")]
+    NoFront(String),
+}
+
+impl RuntimeConfig {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// When it is malformed, of another version, or lacks its front Spirit.
+    pub fn from_json(text: &str) -> Result<Self, InvalidConfig> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        // The version first: another version's fields would only give a confusing error.
+        let Versioned { version } = serde_json::from_str(text)?;
+        if version != RUNTIME_CONFIG_VERSION {
+            return Err(InvalidConfig::Version { found: version });
+        }
+        let config: Self = serde_json::from_str(text)?;
+        if config.spirits.contains_key(&config.front) {
+            Ok(config)
+        } else {
+            Err(InvalidConfig::NoFront(config.front))
+        }
+    }
+
+    /// The JSON that [`from_json`](Self::from_json) reads: one line, keys in a fixed order, so that equal configurations
+    /// are equal texts.
+    ///
+    /// # Errors
+    /// Never for a compiled configuration.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        // Through `Value`, whose maps are sorted.
+        serde_json::to_value(self).map(|value| value.to_string())
+    }
+
+    /// SHA-256 of [`to_json`](Self::to_json), in hex. It changes when, and only when, what a runtime would do changes;
+    /// the number of pods is not part of it, nor is what the secrets hold.
+    #[must_use]
+    pub fn config_hash(&self) -> String {
+        hash(self)
+    }
+
+    /// The Spirit whose Voices are served.
+    #[must_use]
+    pub fn front(&self) -> Option<&CompiledSpirit> {
+        self.spirits.get(&self.front)
+    }
+
+    /// Every secret file it names: what must be mounted, by Secret and key.
+    #[must_use]
+    pub fn secret_files(&self) -> BTreeSet<SecretFile> {
+        let mut files = BTreeSet::new();
+        if let StoresConfig::Redis {
+            urls: RedisUrls::Secret(file),
+        } = &self.stores
+        {
+            files.insert(file.clone());
+        }
+        for spirit in self.spirits.values() {
+            files.extend(spirit.secret_files().cloned());
+        }
+        files
+    }
+}
+
+/// A Spirit, resolved and checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompiledSpirit {
+    /// Its name.
+    pub name: String,
+    /// The persona, a checked [`Template`](crate::template::Template).
+    pub persona: String,
+    /// Its Oracle, then its fallbacks. Never empty.
+    pub oracles: Vec<CompiledOracle>,
+    /// Ceilings.
+    pub limits: Limits,
+    /// The channels it is served on.
+    pub voices: Vec<CompiledVoice>,
+    /// The lock on a session.
+    pub bond: BondSettings,
+    /// Steps that fetch context, in order.
+    pub scouts: Vec<CompiledScout>,
+    /// HTTP tools.
+    pub actions: Vec<CompiledAction>,
+    /// MCP servers.
+    pub conduits: Vec<CompiledConduit>,
+    /// Which Spirit answers. Every route's Spirit is in the configuration.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pathfinder: Option<PathfinderSettings>,
+    /// How people take conversations over.
+    pub vigil: VigilSettings,
+}
+
+impl CompiledSpirit {
+    /// Hash of all of it: what is bound to one version of a Spirit is bound to this.
+    #[must_use]
+    pub fn revision(&self) -> String {
+        hash(self)
+    }
+
+    fn secret_files(&self) -> impl Iterator<Item = &SecretFile> {
+        let oracles = self.oracles.iter().filter_map(|oracle| match oracle {
+            CompiledOracle::Openai(openai) => openai.api_key.as_ref(),
+            CompiledOracle::Scripted(_) => None,
+        });
+        let voices = self.voices.iter().flat_map(|voice| match &voice.channel {
+            CompiledChannel::Whatsapp(whatsapp) => {
+                vec![&whatsapp.access_token, &whatsapp.app_secret, &whatsapp.verify_token]
+            }
+            CompiledChannel::Http(http) => vec![&http.signing_key],
+        });
+        let headers = (self.scouts.iter().flat_map(|scout| &scout.headers))
+            .chain(self.actions.iter().flat_map(|action| &action.headers))
+            .chain(self.conduits.iter().flat_map(|conduit| &conduit.headers))
+            .map(|header| &header.value);
+        oracles.chain(voices).chain(headers)
+    }
+}
+
+/// A secret value: the file that holds it, below the folder secrets are mounted in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretFile {
+    /// Name of the Secret.
+    pub name: String,
+    /// Its key.
+    pub key: String,
+}
+
+impl SecretFile {
+    /// The file, below `secrets`: `<secrets>/<name>/<key>`.
+    #[must_use]
+    pub fn path(&self, secrets: &Path) -> PathBuf {
+        secrets.join(&self.name).join(&self.key)
+    }
+}
+
+impl fmt::Display for SecretFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key {:?} of Secret {:?}", self.key, self.name)
+    }
+}
+
+impl From<&SecretKeyRef> for SecretFile {
+    fn from(reference: &SecretKeyRef) -> Self {
+        Self {
+            name: reference.name.clone(),
+            key: reference.key.clone(),
+        }
+    }
+}
+
+/// A header whose value is kept in a Secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretHeader {
+    /// Its name.
+    pub name: String,
+    /// Its whole value.
+    pub value: SecretFile,
+}
+
+/// A language model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "provider", rename_all = "lowercase")]
+pub enum CompiledOracle {
+    /// By OpenAI's interface.
+    Openai(OpenaiOracle),
+    /// By rules.
+    Scripted(ScriptedOracle),
+}
+
+impl CompiledOracle {
+    /// How long one request may take.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        match self {
+            Self::Openai(openai) => openai.timeout,
+            Self::Scripted(scripted) => scripted.timeout,
+        }
+    }
+
+    /// Name of the model.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        match self {
+            Self::Openai(openai) => &openai.model,
+            Self::Scripted(scripted) => &scripted.model,
+        }
+    }
+}
+
+/// A model behind OpenAI's interface.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenaiOracle {
+    /// Name of the model.
+    pub model: String,
+    /// Base URL, up to and with `/v1`.
+    pub base_url: String,
+    /// The key; none for a server that asks for none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub api_key: Option<SecretFile>,
+    /// See [`Oracle`](crate::spirit::Oracle).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub temperature: Option<f64>,
+    /// Tokens it may answer with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_tokens: Option<u32>,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+/// Rules instead of a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScriptedOracle {
+    /// What it calls itself in metrics.
+    pub model: String,
+    /// The rules, checked.
+    pub script: Script,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+/// A channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CompiledVoice {
+    /// Its name.
+    pub name: String,
+    /// What kind of channel it is.
+    #[serde(flatten)]
+    pub channel: CompiledChannel,
+}
+
+/// A kind of channel, with what it needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CompiledChannel {
+    /// A number of the WhatsApp Cloud API.
+    Whatsapp(CompiledWhatsApp),
+    /// Plain HTTP.
+    Http(CompiledHttp),
+}
+
+/// A number of the WhatsApp Cloud API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompiledWhatsApp {
+    /// The number's id.
+    pub phone_number_id: String,
+    /// The Graph API, with its version.
+    pub graph_url: String,
+    /// What it sends with.
+    pub access_token: SecretFile,
+    /// What webhooks are signed with.
+    pub app_secret: SecretFile,
+    /// What the webhook's verification must carry.
+    pub verify_token: SecretFile,
+}
+
+/// A channel over plain HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompiledHttp {
+    /// The Standard Webhooks key, both ways.
+    pub signing_key: SecretFile,
+    /// Where replies are sent that nobody waited for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reply_url: Option<String>,
+}
+
+/// A step that fetches context.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompiledScout {
+    /// Its name.
+    pub name: String,
+    /// A checked [`UrlTemplate`](crate::template::UrlTemplate) with [`SCOUT_URL`](crate::template::Vocabulary::SCOUT_URL).
+    pub url: String,
+    /// Headers of the request.
+    pub headers: Vec<SecretHeader>,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// A checked [`When`](crate::expression::When).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub when: Option<String>,
+}
+
+/// An HTTP tool.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompiledAction {
+    /// Its name.
+    pub name: String,
+    /// What the Oracle is told of it.
+    pub description: String,
+    /// A checked JSON Schema of its arguments.
+    pub parameters: Map<String, Value>,
+    /// The method.
+    pub method: HttpMethod,
+    /// A checked [`UrlTemplate`](crate::template::UrlTemplate) with
+    /// [`ACTION_URL`](crate::template::Vocabulary::ACTION_URL).
+    pub url: String,
+    /// Headers of the request.
+    pub headers: Vec<SecretHeader>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// An MCP server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompiledConduit {
+    /// Its name.
+    pub name: String,
+    /// Its MCP endpoint.
+    pub url: String,
+    /// Headers of every request.
+    pub headers: Vec<SecretHeader>,
+    /// What the Conduit lets through.
+    pub tools: ToolFilter,
+    /// What this Spirit uses of that.
+    pub uses: Vec<String>,
+    /// How long one call may take.
+    pub timeout: Duration,
+}
+
+impl CompiledConduit {
+    /// Whether the Spirit's Oracle is offered a tool of this name.
+    #[must_use]
+    pub fn offers(&self, tool: &str) -> bool {
+        self.tools.lets_through(tool) && self.uses.iter().any(|glob| crate::conduit::glob_matches(glob, tool))
+    }
+}
+
+/// Where state is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StoresConfig {
+    /// In this process and a folder of its own: one process only.
+    Embedded,
+    /// In Redis.
+    Redis {
+        /// Where it is.
+        urls: RedisUrls,
+    },
+}
+
+/// Where a Redis is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RedisUrls {
+    /// A URL that holds no secret.
+    Plain(String),
+    /// A file that holds the URL.
+    Secret(SecretFile),
+}
+
+fn hash(value: &impl Serialize) -> String {
+    // Through `Value`, whose maps are sorted; compiled configurations always serialize.
+    let json = serde_json::to_value(value).map(|value| value.to_string()).unwrap_or_default();
+    let digest = Sha256::digest(json.as_bytes());
+    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        hex.push_str(&format!("{byte:02x}"));
+        hex
+    })
+}

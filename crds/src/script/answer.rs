@@ -1,0 +1,360 @@
+//! Running a script: which rule answers a turn, and with what.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use minijinja::{Environment, UndefinedBehavior, value::Serde};
+use regex::Regex;
+use serde_json::{Map, Value, json};
+
+use super::{Failure, Reply, ScoutFindings, Script, ScriptRule, ScriptedCall};
+
+/// How much work one template may do.
+const FUEL: u64 = 100_000;
+
+/// What is said when no rule holds and the script has no `default`.
+const NOTHING_FITS: &str = "My script has no answer to that.";
+
+/// What a script is asked to answer.
+#[derive(Clone, Debug, Default)]
+pub struct Turn<'a> {
+    /// The person's latest message.
+    pub text: &'a str,
+    /// The latest tool result, if one came after that message.
+    pub tool_result: Option<SeenToolResult<'a>>,
+    /// The system prompt.
+    pub persona: &'a str,
+    /// What Scouts found.
+    pub scouts: Option<&'a ScoutFindings>,
+}
+
+/// A tool's result, as the script sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct SeenToolResult<'a> {
+    /// Name of the tool.
+    pub name: &'a str,
+    /// What it answered.
+    pub content: &'a str,
+    /// Whether the call failed.
+    pub failed: bool,
+}
+
+/// What the script does with a turn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The rule that held, by its place in the script; none when nothing fit.
+    pub rule: Option<usize>,
+    /// How long to take.
+    pub latency: Duration,
+    /// How to fail instead of answering, as often as it says.
+    pub fail: Option<Failure>,
+    /// What to say; empty for nothing.
+    pub text: String,
+    /// The tools to call, with their arguments.
+    pub tool_calls: Vec<(String, Map<String, Value>)>,
+}
+
+/// What is wrong with a script.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {reason}")]
+pub struct ScriptProblem {
+    /// Where in the script, such as `rules[2].when.text`.
+    pub path: String,
+    /// What is wrong there.
+    pub reason: String,
+}
+
+/// A script whose expressions and templates are compiled.
+#[derive(Debug)]
+pub struct CompiledScript {
+    rules: Vec<CompiledRule>,
+    default: Reply,
+    environment: Environment<'static>,
+}
+
+#[derive(Debug)]
+struct CompiledRule {
+    text: Option<Regex>,
+    tool_result: Option<CompiledMatch>,
+    rule: ScriptRule,
+}
+
+#[derive(Debug)]
+struct CompiledMatch {
+    name: Option<Regex>,
+    matches: Option<Regex>,
+    failed: Option<bool>,
+}
+
+impl CompiledScript {
+    /// Compiles a script.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn compile(script: &Script) -> Result<Self, Vec<ScriptProblem>> {
+        let mut problems = Vec::new();
+        let environment = environment();
+        let rules = script
+            .rules
+            .iter()
+            .enumerate()
+            .map(|(index, rule)| CompiledRule::compile(rule, &format!("rules[{index}]"), &environment, &mut problems))
+            .collect();
+        if let Some(default) = &script.default {
+            check_reply(default, "default", &environment, &mut problems);
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let default = script.default.clone().unwrap_or_else(|| Reply {
+            text: Some(NOTHING_FITS.to_owned()),
+            tool_calls: Vec::new(),
+        });
+        Ok(Self {
+            rules,
+            default,
+            environment,
+        })
+    }
+
+    /// What the script does with a turn. The same turn always gets the same answer; counting `fail.times` by
+    /// [`Answer::rule`] is the caller's.
+    ///
+    /// # Errors
+    /// When a template cannot be filled in, in words.
+    pub fn answer(&self, turn: &Turn<'_>) -> Result<Answer, String> {
+        let held = self.rules.iter().enumerate().find_map(|(index, rule)| {
+            rule.holds(turn).map(|captures| (index, &rule.rule, captures))
+        });
+        let Some((index, rule, captures)) = held else {
+            return self.answer_without_a_rule(turn);
+        };
+        let (text, tool_calls) = match &rule.reply {
+            Some(reply) => self.reply(reply, turn, &captures)?,
+            None => (String::new(), Vec::new()),
+        };
+        Ok(Answer {
+            rule: Some(index),
+            latency: rule.latency.map(Duration::from).unwrap_or_default(),
+            fail: rule.fail.clone(),
+            text,
+            tool_calls,
+        })
+    }
+
+    fn answer_without_a_rule(&self, turn: &Turn<'_>) -> Result<Answer, String> {
+        let (text, tool_calls) = match &turn.tool_result {
+            // Falling back to `default` here could call the tool again, without end.
+            Some(result) => (result.content.to_owned(), Vec::new()),
+            None => self.reply(&self.default, turn, &BTreeMap::new())?,
+        };
+        Ok(Answer {
+            rule: None,
+            latency: Duration::ZERO,
+            fail: None,
+            text,
+            tool_calls,
+        })
+    }
+
+    fn reply(
+        &self,
+        reply: &Reply,
+        turn: &Turn<'_>,
+        captures: &BTreeMap<String, String>,
+    ) -> Result<(String, Vec<ToolCall>), String> {
+        let facts = facts(turn, captures);
+        let text = match &reply.text {
+            Some(template) => self.render(template, &facts)?,
+            None => String::new(),
+        };
+        let calls = reply
+            .tool_calls
+            .iter()
+            .map(|call| {
+                let mut arguments = Map::new();
+                for (name, value) in &call.arguments {
+                    arguments.insert(name.clone(), self.fill(value, &facts)?);
+                }
+                Ok((call.name.clone(), arguments))
+            })
+            .collect::<Result<_, String>>()?;
+        Ok((text, calls))
+    }
+
+    fn render(&self, template: &str, facts: &Value) -> Result<String, String> {
+        self.environment.render_str(template, Serde(facts)).map_err(|error| error.to_string())
+    }
+
+    /// Fills in every text of an argument; a text that is one expression keeps the expression's type.
+    fn fill(&self, value: &Value, facts: &Value) -> Result<Value, String> {
+        match value {
+            Value::String(template) => match single_expression(template) {
+                Some(expression) => {
+                    let value = self
+                        .environment
+                        .compile_expression(expression)
+                        .and_then(|expression| expression.eval(Serde(facts)))
+                        .map_err(|error| error.to_string())?;
+                    serde_json::to_value(&value).map_err(|error| error.to_string())
+                }
+                None => self.render(template, facts).map(Value::String),
+            },
+            Value::Array(items) => items.iter().map(|item| self.fill(item, facts)).collect(),
+            Value::Object(fields) => fields
+                .iter()
+                .map(|(name, field)| Ok((name.clone(), self.fill(field, facts)?)))
+                .collect::<Result<Map<_, _>, String>>()
+                .map(Value::Object),
+            other => Ok(other.clone()),
+        }
+    }
+}
+
+/// A tool to call, with its arguments.
+type ToolCall = (String, Map<String, Value>);
+
+impl CompiledRule {
+    fn compile(rule: &ScriptRule, path: &str, environment: &Environment<'static>, problems: &mut Vec<ScriptProblem>) -> Self {
+        let mut expression = |pattern: Option<&String>, field: &str, whole: bool| {
+            let pattern = pattern?;
+            let source = if whole { format!("^(?:{pattern})$") } else { pattern.clone() };
+            match Regex::new(&source) {
+                Ok(regex) => Some(regex),
+                Err(error) => {
+                    problems.push(ScriptProblem {
+                        path: format!("{path}.when.{field}"),
+                        reason: format!("{pattern:?} is not a regular expression: {error}"),
+                    });
+                    None
+                }
+            }
+        };
+        let text = expression(rule.when.text.as_ref(), "text", false);
+        let tool_result = rule.when.tool_result.as_ref().map(|wanted| CompiledMatch {
+            name: expression(wanted.name.as_ref(), "toolResult.name", true),
+            matches: expression(wanted.matches.as_ref(), "toolResult.matches", false),
+            failed: wanted.failed,
+        });
+        match &rule.reply {
+            Some(reply) => check_reply(reply, &format!("{path}.reply"), environment, problems),
+            None if rule.fail.as_ref().is_none_or(|fail| fail.times.is_some()) => problems.push(ScriptProblem {
+                path: path.to_owned(),
+                reason: "a rule needs a reply, unless it always fails".to_owned(),
+            }),
+            None => {}
+        }
+        Self {
+            text,
+            tool_result,
+            rule: rule.clone(),
+        }
+    }
+
+    /// What `when.text` found, by number and by name, if the rule holds.
+    fn holds(&self, turn: &Turn<'_>) -> Option<BTreeMap<String, String>> {
+        match (&self.tool_result, &turn.tool_result) {
+            (None, None) => {}
+            (Some(wanted), Some(result)) if wanted.fits(result) => {}
+            _ => return None,
+        }
+        let Some(regex) = &self.text else {
+            return Some(BTreeMap::new());
+        };
+        let captures = regex.captures(turn.text)?;
+        let names = regex.capture_names().enumerate().flat_map(|(index, name)| {
+            let found = captures.get(index).map_or("", |found| found.as_str());
+            [Some(index.to_string()), name.map(str::to_owned)]
+                .into_iter()
+                .flatten()
+                .map(move |name| (name, found.to_owned()))
+        });
+        Some(names.collect())
+    }
+}
+
+impl CompiledMatch {
+    fn fits(&self, result: &SeenToolResult<'_>) -> bool {
+        self.name.as_ref().is_none_or(|name| name.is_match(result.name))
+            && self.matches.as_ref().is_none_or(|matches| matches.is_match(result.content))
+            && self.failed.is_none_or(|failed| failed == result.failed)
+    }
+}
+
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+    environment.set_fuel(Some(FUEL));
+    environment
+}
+
+fn check_reply(reply: &Reply, path: &str, environment: &Environment<'static>, problems: &mut Vec<ScriptProblem>) {
+    if reply.text.is_none() && reply.tool_calls.is_empty() {
+        problems.push(ScriptProblem {
+            path: path.to_owned(),
+            reason: "a reply needs text, toolCalls, or both".to_owned(),
+        });
+    }
+    if let Some(text) = &reply.text {
+        check_template(text, &format!("{path}.text"), environment, problems);
+    }
+    for (index, ScriptedCall { arguments, .. }) in reply.tool_calls.iter().enumerate() {
+        for (name, value) in arguments {
+            check_argument(value, &format!("{path}.toolCalls[{index}].arguments.{name}"), environment, problems);
+        }
+    }
+}
+
+fn check_argument(value: &Value, path: &str, environment: &Environment<'static>, problems: &mut Vec<ScriptProblem>) {
+    match value {
+        Value::String(template) => check_template(template, path, environment, problems),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                check_argument(item, &format!("{path}[{index}]"), environment, problems);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                check_argument(field, &format!("{path}.{name}"), environment, problems);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn check_template(template: &str, path: &str, environment: &Environment<'static>, problems: &mut Vec<ScriptProblem>) {
+    if let Err(error) = environment.template_from_named_str("template", template) {
+        problems.push(ScriptProblem {
+            path: path.to_owned(),
+            reason: format!("it is not a template: {error}"),
+        });
+    }
+}
+
+/// The expression of a text that is `{{ expression }}` and nothing else.
+fn single_expression(template: &str) -> Option<&str> {
+    let inner = template.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    (!inner.contains("{{") && !inner.contains("}}")).then(|| inner.trim())
+}
+
+fn facts(turn: &Turn<'_>, captures: &BTreeMap<String, String>) -> Value {
+    let numbered: Vec<&String> = (0..).map_while(|index: usize| captures.get(&index.to_string())).collect();
+    let named: Map<String, Value> = captures
+        .iter()
+        .filter(|(name, _)| !name.starts_with(|first: char| first.is_ascii_digit()))
+        .map(|(name, found)| (name.clone(), json!(found)))
+        .collect();
+    let mut facts = json!({
+        "text": turn.text,
+        "match": numbered,
+        "named": named,
+        "persona": turn.persona,
+        "scouts": turn.scouts.cloned().unwrap_or_default(),
+    });
+    if let Some(result) = &turn.tool_result {
+        facts["toolResult"] = serde_json::from_str(result.content).unwrap_or_else(|_| json!(result.content));
+        facts["toolFailed"] = json!(result.failed);
+        facts["toolName"] = json!(result.name);
+    }
+    facts
+}

@@ -1,0 +1,7 @@
+//! Actions: what a Spirit can do. The contract is [`eywa_weave::ports::action`].
+
+#[cfg(feature = "in-memory")]
+mod in_memory;
+
+#[cfg(feature = "in-memory")]
+pub use in_memory::{InMemoryAction, Made};

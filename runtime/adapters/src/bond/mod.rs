@@ -1,0 +1,7 @@
+//! The Bond: the lock on a session. The contract is [`eywa_weave::ports::bond`].
+
+#[cfg(feature = "in-memory")]
+mod in_memory;
+
+#[cfg(feature = "in-memory")]
+pub use in_memory::InMemoryBond;

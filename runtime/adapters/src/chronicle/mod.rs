@@ -1,0 +1,10 @@
+//! The Chronicle: what the Weave did. The contract is [`eywa_weave::ports::chronicle`].
+
+#[cfg(feature = "in-memory")]
+mod in_memory;
+
+#[cfg(feature = "in-memory")]
+pub use in_memory::InMemoryChronicle;
+
+/// How many entries of a session are kept where nothing else is said.
+pub const NEWEST: usize = 500;

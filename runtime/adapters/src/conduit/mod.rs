@@ -1,0 +1,7 @@
+//! Conduits: servers of tools. The contract is [`eywa_weave::ports::conduit`].
+
+#[cfg(feature = "in-memory")]
+mod in_memory;
+
+#[cfg(feature = "in-memory")]
+pub use in_memory::InMemoryConduit;

@@ -1,0 +1,11 @@
+//! Echo stores: what was said. The contract is [`eywa_weave::ports::echoes`].
+
+#[cfg(feature = "in-memory")]
+mod in_memory;
+
+#[cfg(feature = "in-memory")]
+pub use in_memory::InMemoryEchoes;
+
+/// How many Echoes of a session are kept where nothing else is said: far more than an Oracle is ever shown, and few
+/// enough that one person cannot fill a store.
+pub const NEWEST: usize = 1000;

@@ -1,0 +1,26 @@
+//! The adapters of Eywa's ports: a folder per port, a file per adapter, a cargo feature each.
+//!
+//! The traits, which are the contracts, live in [`eywa_weave::ports`]. Every store passes one suite of behaviours per
+//! port, in `tests/stores/suites`; an adapter that passes it can take any other's place.
+
+pub mod action;
+pub mod bond;
+pub mod chronicle;
+pub mod conduit;
+pub mod echoes;
+pub mod embedder;
+pub mod imprint;
+pub mod inbox;
+pub mod lore;
+pub mod memory;
+pub mod oracle;
+pub mod pathfinder;
+pub mod rite;
+pub mod scout;
+pub mod vigil;
+pub mod voice;
+
+#[cfg(feature = "in-memory")]
+mod in_memory;
+#[cfg(feature = "redis")]
+pub mod redis;

@@ -1,0 +1,7 @@
+//! Memory: a session's working state. The contract is [`eywa_weave::ports::memory`].
+
+#[cfg(feature = "in-memory")]
+mod in_memory;
+
+#[cfg(feature = "in-memory")]
+pub use in_memory::InMemoryMemory;

@@ -1,0 +1,93 @@
+//! Against a stand-in that answers as OpenAI's API reference says, request bodies compared too.
+
+mod errors;
+mod request;
+mod response;
+mod stream;
+
+use std::sync::Arc;
+
+use eywa_guard::{GuardedClient, Policy};
+use eywa_weave::{
+    ports::oracle::{OnText, Oracle, OracleError, Question, Reply, Turn},
+    tool::{ToolCall, ToolSpec},
+};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use url::Url;
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers::{header, method, path}};
+
+use super::OpenAi;
+
+const KEY: &str = "sk-not-a-real-key";
+
+fn client() -> GuardedClient {
+    // Another test of the process may have installed it.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    GuardedClient::new(Arc::new(Policy { loopback: true, ..Policy::default() }))
+}
+
+fn oracle_at(base_url: &str) -> OpenAi {
+    OpenAi::new(client(), &Url::parse(base_url).unwrap(), "gpt-5-mini", Some(SecretString::from(KEY)))
+}
+
+/// A stand-in that gives one answer to every question that is asked with the key.
+async fn stand_in(answer: ResponseTemplate) -> MockServer {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .and(path("/v1/chat/completions"))
+        .and(header("authorization", format!("Bearer {KEY}")))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
+    server
+}
+
+fn oracle(server: &MockServer) -> OpenAi {
+    oracle_at(&format!("{}/v1", server.uri()))
+}
+
+/// The body of the one request that the stand-in got.
+async fn asked(server: &MockServer) -> Value {
+    let requests = server.received_requests().await.unwrap();
+    assert_eq!(requests.len(), 1, "an Oracle asks once: retries are the Weave's");
+    requests[0].body_json().unwrap()
+}
+
+fn person(text: &str) -> Turn {
+    Turn::User { text: text.to_owned(), attachments: Vec::new() }
+}
+
+fn tool(name: &str) -> Arc<ToolSpec> {
+    Arc::new(ToolSpec {
+        name: name.to_owned(),
+        description: format!("What {name} does."),
+        parameters: json!({"type": "object", "properties": {"drink": {"type": "string"}}, "required": ["drink"]}),
+    })
+}
+
+fn call(id: &str, name: &str, arguments: Value) -> ToolCall {
+    ToolCall { id: id.to_owned(), name: name.to_owned(), arguments }
+}
+
+fn question<'a>(turns: &'a [Turn], tools: &'a [Arc<ToolSpec>]) -> Question<'a> {
+    Question { system: "You serve coffee.", turns, tools, temperature: None, max_tokens: None }
+}
+
+async fn ask(oracle: &OpenAi, on_text: Option<OnText<'_>>) -> Result<Reply, OracleError> {
+    oracle.ask(question(&[person("A flat white, please.")], &[tool("place_order")]), on_text).await
+}
+
+/// A whole answer with this message.
+fn completion(message: Value, finish: &str) -> Value {
+    json!({
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1_741_569_952, "model": "gpt-5-mini-2025-08-07",
+        "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": finish}],
+        "usage": {
+            "prompt_tokens": 120, "completion_tokens": 8, "total_tokens": 128,
+            "prompt_tokens_details": {"cached_tokens": 64, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0}
+        },
+        "service_tier": "default"
+    })
+}

@@ -1,0 +1,7 @@
+//! Pathfinders: which Spirit answers. The contract is [`eywa_weave::ports::pathfinder`].
+
+#[cfg(feature = "in-memory")]
+mod in_memory;
+
+#[cfg(feature = "in-memory")]
+pub use in_memory::InMemoryPathfinder;

@@ -1,0 +1,7 @@
+//! Scouts: what is looked up first. The contract is [`eywa_weave::ports::scout`].
+
+#[cfg(feature = "in-memory")]
+mod in_memory;
+
+#[cfg(feature = "in-memory")]
+pub use in_memory::InMemoryScout;

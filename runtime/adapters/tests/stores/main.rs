@@ -1,0 +1,1 @@
+//! Every store, held to the contract of its port.

@@ -1,0 +1,1 @@
+//! The runtime of Eywa: HTTP surfaces, wiring, metrics.

@@ -1,0 +1,209 @@
+//! A Spirit: an agent's configuration, with its ports filled.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use crate::{
+    names::SpiritName,
+    ports::{Action, Conduit, Oracle, Scout},
+    pulse::Pulse,
+};
+
+/// An agent: who it is, what it asks, what it may do, and how far it may go.
+pub struct Spirit {
+    /// Its name.
+    pub name: SpiritName,
+    /// The generation of its object.
+    pub generation: i64,
+    /// Who it is.
+    pub persona: Arc<dyn Persona>,
+    /// The Oracle, then the fallbacks in their order. At least one.
+    pub oracles: Vec<Asking>,
+    /// What it looks up first, in this order.
+    pub scouts: Vec<Scouting>,
+    /// What it can do.
+    pub actions: Vec<Arc<dyn Action>>,
+    /// Whose tools it may call.
+    pub conduits: Vec<Reach>,
+    /// How far it may go.
+    pub limits: Limits,
+}
+
+/// An Oracle, and how this Spirit asks it.
+pub struct Asking {
+    /// The Oracle.
+    pub oracle: Arc<dyn Oracle>,
+    /// Sampling temperature; the provider's default when absent.
+    pub temperature: Option<f64>,
+    /// The most tokens of a reply; the provider's default when absent.
+    pub max_tokens: Option<u32>,
+    /// The longest that one question may take.
+    pub timeout: Duration,
+}
+
+/// A Scout, and when and how long it may look.
+pub struct Scouting {
+    /// The Scout.
+    pub scout: Arc<dyn Scout>,
+    /// The longest that it may look.
+    pub timeout: Duration,
+    /// When it looks; always, when absent.
+    pub when: Option<Arc<dyn Condition>>,
+}
+
+/// A Conduit, and which of its tools the Spirit may call.
+pub struct Reach {
+    /// The Conduit.
+    pub conduit: Arc<dyn Conduit>,
+    /// Names, with `*` for any run of characters. Empty allows all.
+    pub tools: Vec<String>,
+}
+
+impl Reach {
+    /// Whether the Spirit may call the tool of this name.
+    #[must_use]
+    pub fn allows(&self, tool: &str) -> bool {
+        self.tools.is_empty() || self.tools.iter().any(|pattern| matches(pattern, tool))
+    }
+}
+
+/// Whether `name` fits `pattern`, in which `*` stands for any run of characters.
+#[must_use]
+pub fn matches(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
+    let Some(last) = parts.next_back() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        let Some(at) = rest.find(part) else {
+            return false;
+        };
+        rest = &rest[at + part.len()..];
+    }
+    rest.len() >= last.len() && rest.ends_with(last)
+}
+
+/// How far a Spirit may go with one Pulse, and with one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most times that the Oracle is asked for one Pulse.
+    pub rounds: u32,
+    /// The longest that one Pulse may take, from its Bond to its reply.
+    pub pulse_timeout: Duration,
+    /// The longest that one Action may take.
+    pub action_timeout: Duration,
+    /// The most Echoes that the Oracle is shown.
+    pub history: usize,
+    /// The most tokens of one session in a day; no limit when absent.
+    pub tokens_per_day: Option<u64>,
+    /// The most Pulses of one session in a minute; no limit when absent.
+    pub pulses_per_minute: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            rounds: 8,
+            pulse_timeout: Duration::from_secs(120),
+            action_timeout: Duration::from_secs(30),
+            history: 40,
+            tokens_per_day: None,
+            pulses_per_minute: None,
+        }
+    }
+}
+
+/// How the sessions of one Weave are locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BondSettings {
+    /// How long a Bond outlives a pod that died. Extended every third of it.
+    pub ttl: Duration,
+    /// What happens to a Pulse whose session is busy.
+    pub when_busy: WhenBusy,
+}
+
+impl Default for BondSettings {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(30),
+            when_busy: WhenBusy::Discard,
+        }
+    }
+}
+
+/// What happens to a Pulse whose session is busy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenBusy {
+    /// It is not answered.
+    Discard,
+    /// It waits its turn, in order.
+    Queue,
+    /// It joins the next turn.
+    Merge {
+        /// A turn waits until the person has been quiet for this long.
+        quiet: Duration,
+        /// But no longer than this.
+        cap: Duration,
+    },
+}
+
+/// What is known when a persona is rendered or a condition is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The Pulse.
+    pub pulse: &'a Pulse,
+    /// The Spirit that answers.
+    pub spirit: &'a SpiritName,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// A template or an expression could not be used on this Pulse.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotApplicable(pub String);
+
+/// Who a Spirit is: a text with places for what is known.
+pub trait Persona: Send + Sync {
+    /// The text for this Pulse.
+    ///
+    /// # Errors
+    /// When the text names something that is not known.
+    fn render(&self, facts: Facts<'_>) -> Result<String, NotApplicable>;
+}
+
+/// Whether something holds of a Pulse.
+pub trait Condition: Send + Sync {
+    /// Asks.
+    ///
+    /// # Errors
+    /// When the expression cannot be evaluated on this Pulse.
+    fn holds(&self, facts: Facts<'_>) -> Result<bool, NotApplicable>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_stands_for_any_run_of_characters() {
+        for (pattern, name, fits) in [
+            ("*", "anything", true),
+            ("menu_*", "menu_list", true),
+            ("menu_*", "menu_", true),
+            ("menu_*", "menus", false),
+            ("*_order", "place_order", true),
+            ("a*b*c", "axxbyyc", true),
+            ("a*b*c", "acb", false),
+            ("aa*aa", "aaa", false),
+            ("refund", "refund", true),
+            ("refund", "refunds", false),
+        ] {
+            assert_eq!(matches(pattern, name), fits, "{pattern} against {name}");
+        }
+    }
+}

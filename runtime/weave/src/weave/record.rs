@@ -1,0 +1,323 @@
+//! Writing down how a turn ended, and telling those who wait for it.
+
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use jiff::Timestamp;
+use rand::RngExt as _;
+
+use super::{Ended, Inner, Stopped, answer::Answer, trace::Trace, turns::Holding};
+use crate::{
+    echo::{Echo, EchoBody},
+    error::StoreError,
+    names::{PulseId, SpiritName},
+    observe::Event,
+    ports::{
+        chronicle::Entry,
+        inbox::{Delivery, Speech},
+        memory::Recollection,
+        voice::Ending,
+    },
+    pulse::{Outcome, Pulse},
+};
+
+/// How long a session is remembered after its last turn.
+const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often writing is tried: what was said should be known.
+const MOST_TRIES: u32 = 4;
+/// The first pause before writing again; each one after it is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// A turn that was written down. What is left is to finish its Pulses, to let go, and to tell those who wait.
+pub(super) struct Recorded {
+    pub(super) ids: Vec<PulseId>,
+    entries: Vec<Entry>,
+    echoes: Vec<Echo>,
+    findings: Vec<(String, String)>,
+    own: Duration,
+}
+
+impl Inner {
+    /// Writes Echoes, Chronicle and Memory of a turn under the Bond, in one trip.
+    pub(super) async fn record(
+        &self,
+        holding: &Holding,
+        answer: Answer<'_>,
+        recollection: Option<Recollection>,
+        ended: Ended,
+        trace: Trace,
+    ) -> Result<Recorded, Stopped> {
+        let own = trace.own();
+        let session = &answer.pulse().session;
+        let fence = holding.guard.fence;
+        let entries = entries(answer.deliveries, &answer.spirit, &ended, trace);
+        let mut echoes: Vec<Echo> = answer
+            .deliveries
+            .iter()
+            .map(|delivery| heard(&delivery.pulse))
+            .collect();
+        echoes.extend_from_slice(&answer.echoes);
+        let mut tries = Tries::new();
+        let written = loop {
+            let let_others_speak = async {
+                if answer.permitted {
+                    self.vigil.end_speaking(session, fence).await
+                } else {
+                    Ok(())
+                }
+            };
+            let mark = async {
+                let repeats = answer.spoken
+                    && self
+                        .voices
+                        .get(&session.voice)
+                        .is_some_and(|voice| voice.repeats());
+                if repeats {
+                    self.inbox.mark(&answer.pulse().id, Speech::Spoken).await
+                } else {
+                    Ok(())
+                }
+            };
+            let keep = async {
+                match &recollection {
+                    Some(recollection) => {
+                        self.memory
+                            .keep(session, fence, recollection, REMEMBERED)
+                            .await
+                    }
+                    None => Ok(()),
+                }
+            };
+            let note = async {
+                if ended.outcome == Outcome::Vigil {
+                    self.note(answer.deliveries).await
+                } else {
+                    Ok(())
+                }
+            };
+            let written = tokio::try_join!(
+                self.echoes.append(session, Some(fence), &echoes),
+                try_join_all(entries.iter().map(|entry| self.chronicle.append(entry))),
+                let_others_speak,
+                mark,
+                keep,
+                note,
+            );
+            if !tries.again(&written).await {
+                break written;
+            }
+        };
+        match written {
+            Ok(_) => {}
+            // What was said cannot be unsaid: better a gap in the history than a second answer.
+            Err(error) if answer.spoken => {
+                tracing::error!(%error, "a reply was spoken and could not be recorded");
+            }
+            Err(StoreError::Fenced { .. }) => return Err(Stopped::BondLost),
+            Err(error) => return Err(error.into()),
+        }
+        let ids = answer
+            .deliveries
+            .iter()
+            .map(|delivery| delivery.pulse.id.clone())
+            .collect();
+        Ok(Recorded {
+            ids,
+            entries,
+            echoes,
+            findings: answer.findings,
+            own,
+        })
+    }
+
+    /// Writes down a Pulse that ends without a turn, and finishes it. What a human is to read goes to the Echo store.
+    pub(super) async fn end_without_turn(
+        &self,
+        delivery: &Delivery,
+        ended: Ended,
+        trace: Trace,
+    ) -> Result<(), Stopped> {
+        let own = trace.own();
+        let human = ended.outcome == Outcome::Vigil;
+        let deliveries = std::slice::from_ref(delivery);
+        let entries = entries(deliveries, &self.name, &ended, trace);
+        let echoes = if human {
+            vec![heard(&delivery.pulse)]
+        } else {
+            Vec::new()
+        };
+        let mut tries = Tries::new();
+        loop {
+            let echo = async {
+                if human {
+                    self.echoes
+                        .append(&delivery.pulse.session, None, &echoes)
+                        .await
+                } else {
+                    Ok(())
+                }
+            };
+            let note = async {
+                if human {
+                    self.note(deliveries).await
+                } else {
+                    Ok(())
+                }
+            };
+            let chronicle = try_join_all(entries.iter().map(|entry| self.chronicle.append(entry)));
+            let written = tokio::try_join!(echo, note, chronicle);
+            if !tries.again(&written).await {
+                written?;
+                break;
+            }
+        }
+        self.inbox
+            .finish(std::slice::from_ref(&delivery.pulse.id))
+            .await?;
+        let ids = Vec::new();
+        self.tell(Recorded {
+            ids,
+            entries,
+            echoes,
+            findings: Vec::new(),
+            own,
+        });
+        Ok(())
+    }
+
+    /// A Pulse that was accepted before came again: it is counted, and the Chronicle knows.
+    pub(super) async fn end_duplicate(&self, pulse: &Pulse) {
+        let delivery = Delivery::first(pulse.clone());
+        let ended = Ended::new(Outcome::Duplicate, "");
+        let entries = entries(
+            std::slice::from_ref(&delivery),
+            &self.name,
+            &ended,
+            self.trace(),
+        );
+        for entry in &entries {
+            if let Err(error) = self.chronicle.append(entry).await {
+                tracing::warn!(%error, "a duplicate could not be recorded");
+            }
+        }
+        let (ids, echoes, findings) = (Vec::new(), Vec::new(), Vec::new());
+        self.tell(Recorded {
+            ids,
+            entries,
+            echoes,
+            findings,
+            own: Duration::ZERO,
+        });
+    }
+
+    /// Tells metrics, and whoever waits in this process, how the Pulses ended.
+    pub(super) fn tell(&self, recorded: Recorded) {
+        for entry in &recorded.entries {
+            let took = Duration::try_from(entry.ended_at.duration_since(entry.received_at))
+                .unwrap_or_default();
+            let voice = &entry.session.voice;
+            self.observer.observe(Event::Pulse {
+                spirit: &self.name,
+                voice,
+                outcome: entry.outcome,
+                took,
+                own: recorded.own,
+            });
+            tracing::info!(pulse = %entry.pulse, outcome = entry.outcome.as_str(), reason = entry.reason, "a Pulse ended");
+            if let Some(voice) = self.voices.get(voice) {
+                voice.ended(Ending {
+                    entry,
+                    echoes: &recorded.echoes,
+                    findings: &recorded.findings,
+                });
+            }
+        }
+    }
+
+    async fn note(&self, deliveries: &[Delivery]) -> Result<(), StoreError> {
+        try_join_all(deliveries.iter().map(|delivery| {
+            let pulse = &delivery.pulse;
+            self.vigil
+                .note(&pulse.session, &pulse.id, pulse.received_at)
+        }))
+        .await
+        .map(drop)
+    }
+}
+
+/// The person's words.
+fn heard(pulse: &Pulse) -> Echo {
+    Echo {
+        id: pulse.id.to_string(),
+        at: pulse.received_at,
+        pulse: Some(pulse.id.clone()),
+        body: EchoBody::User {
+            text: pulse.content.text.clone(),
+            attachments: pulse.content.attachments.clone(),
+        },
+    }
+}
+
+/// An entry for each Pulse of a turn. The last was answered, and has the steps; those before it were merged into it.
+fn entries(
+    deliveries: &[Delivery],
+    spirit: &SpiritName,
+    ended: &Ended,
+    mut trace: Trace,
+) -> Vec<Entry> {
+    let ended_at = Timestamp::now();
+    let mut entries: Vec<Entry> = deliveries
+        .iter()
+        .map(|delivery| Entry {
+            pulse: delivery.pulse.id.clone(),
+            session: delivery.pulse.session.clone(),
+            spirit: spirit.clone(),
+            outcome: ended.outcome,
+            reason: ended.reason.clone(),
+            received_at: delivery.pulse.received_at,
+            ended_at,
+            attempt: delivery.attempt,
+            steps: Vec::new(),
+            usage: Default::default(),
+        })
+        .collect();
+    if let Some((last, before)) = entries.split_last_mut() {
+        last.steps = std::mem::take(&mut trace.steps);
+        last.usage = trace.usage;
+        for merged in before
+            .iter_mut()
+            .filter(|_| ended.outcome == Outcome::Answered)
+        {
+            merged.outcome = Outcome::Merged;
+            merged.reason = format!("answered together with {}", last.pulse);
+        }
+    }
+    entries
+}
+
+/// How often writing is still to be tried while a store is unavailable.
+struct Tries {
+    left: u32,
+    pause: Duration,
+}
+
+impl Tries {
+    fn new() -> Self {
+        Self {
+            left: MOST_TRIES - 1,
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    /// Whether to write again after this result. Waits first, longer each time.
+    async fn again<T>(&mut self, written: &Result<T, StoreError>) -> bool {
+        if self.left == 0 || !matches!(written, Err(StoreError::Unavailable { .. })) {
+            return false;
+        }
+        let pause = self.pause.mul_f64(rand::rng().random_range(0.5..1.5));
+        tokio::time::sleep(pause).await;
+        self.left -= 1;
+        self.pause *= 2;
+        true
+    }
+}

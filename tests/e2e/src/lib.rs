@@ -1,0 +1,1 @@
+//! Eywa's end to end tests on a real cluster.

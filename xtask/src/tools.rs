@@ -1,0 +1,224 @@
+//! The programs that the tests call and this workspace does not build itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::{cluster, paths, process};
+
+/// A program from the distribution.
+pub struct Tool {
+    /// Its name on the PATH, or its whole path.
+    program: &'static str,
+    /// The Debian package that has it.
+    package: &'static str,
+}
+
+const fn tool(program: &'static str, package: &'static str) -> Tool {
+    Tool { program, package }
+}
+
+/// What the test cluster runs on.
+pub const CLUSTER: [Tool; 10] = [
+    tool("/usr/lib/cni/bridge", "containernetworking-plugins"),
+    tool("buildah", "buildah"),
+    tool("conntrack", "conntrack"),
+    tool("containerd", "containerd"),
+    tool("ip", "iproute2"),
+    tool("iptables", "iptables"),
+    tool("mount", "mount"),
+    tool("openssl", "openssl"),
+    tool("runc", "runc"),
+    tool("unshare", "util-linux"),
+];
+
+/// What the images are made with and of.
+pub const IMAGES: [Tool; 3] = [
+    tool("/etc/ssl/certs/ca-certificates.crt", "ca-certificates"),
+    tool("buildah", "buildah"),
+    tool("redis-server", "redis-server"),
+];
+
+/// Real servers that the suites start by themselves.
+pub const SERVERS: [Tool; 3] = [
+    tool("prometheus", "prometheus"),
+    tool("promtool", "prometheus"),
+    tool("redis-server", "redis-server"),
+];
+
+/// A program that `go install` builds.
+pub struct GoTool {
+    program: &'static str,
+    package: &'static str,
+    version: &'static str,
+}
+
+/// Installs the chart.
+pub const HELM: GoTool = GoTool {
+    program: "helm",
+    package: "helm.sh/helm/v3/cmd/helm",
+    version: "v3.22.0",
+};
+
+/// Checks manifests against schemas.
+pub const KUBECONFORM: GoTool = GoTool {
+    program: "kubeconform",
+    package: "github.com/yannh/kubeconform/cmd/kubeconform",
+    version: "v0.8.0",
+};
+
+/// `cargo xtask tools`: installs all of the above where it can.
+pub fn task(arguments: &[String]) -> Result<()> {
+    if !arguments.is_empty() {
+        bail!("`cargo xtask tools` takes no arguments");
+    }
+    ensure_distribution()?;
+    for tool in [&HELM, &KUBECONFORM] {
+        println!("{}", tool.ensure()?.display());
+    }
+    if let Some(folder) = cluster::ensure_programs()? {
+        println!("{}", folder.display());
+    }
+    Ok(())
+}
+
+/// Sees to everything that comes from the distribution. A cluster of the user's own
+/// (`EYWA_TEST_KUBECONFIG`) needs nothing here.
+pub fn ensure_distribution() -> Result<()> {
+    let mut tools: Vec<&Tool> = IMAGES.iter().chain(&SERVERS).collect();
+    if cluster::theirs().is_none() {
+        tools.extend(&CLUSTER);
+    }
+    ensure_each(&tools)
+}
+
+/// Installs the ones of these that are missing, if this is root on a machine with apt; an error
+/// names what is missing and the package that has it.
+pub fn ensure(tools: &[Tool]) -> Result<()> {
+    ensure_each(&tools.iter().collect::<Vec<_>>())
+}
+
+fn ensure_each(tools: &[&Tool]) -> Result<()> {
+    if missing(tools).is_empty() {
+        return Ok(());
+    }
+    if process::is_root() && process::which("apt-get").is_some() {
+        let mut packages: Vec<&str> = missing(tools).iter().map(|tool| tool.package).collect();
+        packages.sort_unstable();
+        packages.dedup();
+        eprintln!("installing {}", packages.join(" "));
+        apt_install(&packages)?;
+    }
+    let still = missing(tools);
+    if !still.is_empty() {
+        let list: Vec<String> = still
+            .iter()
+            .map(|tool| format!("{} (Debian package {})", tool.program, tool.package))
+            .collect();
+        bail!("missing on this machine: {}", list.join(", "));
+    }
+    Ok(())
+}
+
+fn missing<'a>(tools: &[&'a Tool]) -> Vec<&'a Tool> {
+    tools
+        .iter()
+        .filter(|tool| process::which(tool.program).is_none())
+        .copied()
+        .collect()
+}
+
+fn apt_install(packages: &[&str]) -> Result<()> {
+    let _no_services = NoServices::new()?;
+    let install = || {
+        process::read(
+            Command::new("apt-get")
+                .args(["install", "--yes", "--no-install-recommends"])
+                .args(packages)
+                .env("DEBIAN_FRONTEND", "noninteractive"),
+        )
+    };
+    if install().is_err() {
+        // The list of packages is missing or out of date.
+        process::read(Command::new("apt-get").arg("update"))?;
+        install()?;
+    }
+    Ok(())
+}
+
+/// While it lives, a package that is installed does not start its service: the tests start what
+/// they need, where they need it.
+struct NoServices {
+    made: bool,
+}
+
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+const POLICY_TEXT: &str =
+    "#!/bin/sh\n# Made by `cargo xtask tools` for the time of an install.\nexit 101\n";
+
+impl NoServices {
+    fn new() -> Result<Self> {
+        // Another's policy stands; ours may be left from a run that was killed.
+        let made = fs::read_to_string(POLICY).map_or(true, |text| text == POLICY_TEXT);
+        if made {
+            fs::write(POLICY, POLICY_TEXT)?;
+            process::run(Command::new("chmod").args(["+x", POLICY]))?;
+        }
+        Ok(Self { made })
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if self.made
+            && let Err(error) = fs::remove_file(POLICY)
+        {
+            eprintln!("remove {POLICY} by hand, it keeps services from starting: {error}");
+        }
+    }
+}
+
+impl GoTool {
+    /// The folder that has this program: of the PATH, or of the cache, where it is built into
+    /// once.
+    pub fn ensure(&self) -> Result<PathBuf> {
+        let folder = self.folder()?;
+        if folder.join(self.program).is_file() {
+            return Ok(folder);
+        }
+        if process::which("go").is_none() {
+            bail!(
+                "{} {} is missing, and so is Go to build it with: install either",
+                self.program,
+                self.version
+            );
+        }
+        let _lock = paths::lock(self.program)?;
+        if folder.join(self.program).is_file() {
+            return Ok(folder);
+        }
+        eprintln!(
+            "building {} {}: once, 1 to 4 minutes",
+            self.program, self.version
+        );
+        let unfinished = folder.with_extension("unfinished");
+        process::read(
+            Command::new("go")
+                .args(["install", "-trimpath", "-ldflags", "-s -w"])
+                .arg(format!("{}@{}", self.package, self.version))
+                .env("GOBIN", &unfinished)
+                .env("CGO_ENABLED", "0")
+                .current_dir(Path::new("/")),
+        )?;
+        fs::rename(unfinished, &folder)?;
+        Ok(folder)
+    }
+
+    fn folder(&self) -> Result<PathBuf> {
+        Ok(paths::cache()?
+            .join("tools")
+            .join(format!("{}-{}", self.program, self.version)))
+    }
+}
