@@ -6,6 +6,7 @@
 pub mod action;
 pub mod bond;
 pub mod chronicle;
+pub mod condition;
 pub mod conduit;
 pub mod echoes;
 pub mod embedder;
@@ -15,6 +16,7 @@ pub mod lore;
 pub mod memory;
 pub mod oracle;
 pub mod pathfinder;
+pub mod persona;
 pub mod rite;
 pub mod scout;
 pub mod vigil;
@@ -24,3 +26,10 @@ pub mod voice;
 mod in_memory;
 #[cfg(feature = "redis")]
 pub mod redis;
+
+#[cfg(feature = "facts")]
+mod facts;
+#[cfg(feature = "headers")]
+pub mod headers;
+#[cfg(feature = "standard-webhooks")]
+pub mod standard_webhooks;

@@ -5,3 +5,9 @@ mod in_memory;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::{InMemoryAction, Made};
+
+#[cfg(feature = "action-http")]
+mod http;
+
+#[cfg(feature = "action-http")]
+pub use http::{HttpAction, HttpActionSettings};

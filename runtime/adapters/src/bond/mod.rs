@@ -2,6 +2,10 @@
 
 #[cfg(feature = "in-memory")]
 mod in_memory;
+#[cfg(feature = "bond-redis")]
+mod redis;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryBond;
+#[cfg(feature = "bond-redis")]
+pub use redis::RedisBond;

@@ -2,9 +2,13 @@
 
 #[cfg(feature = "in-memory")]
 mod in_memory;
+#[cfg(feature = "chronicle-redis")]
+mod redis;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryChronicle;
+#[cfg(feature = "chronicle-redis")]
+pub use redis::RedisChronicle;
 
 /// How many entries of a session are kept where nothing else is said.
 pub const NEWEST: usize = 500;

@@ -2,9 +2,13 @@
 
 #[cfg(feature = "in-memory")]
 mod in_memory;
+#[cfg(feature = "echoes-redis")]
+mod redis;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryEchoes;
+#[cfg(feature = "echoes-redis")]
+pub use redis::RedisEchoes;
 
 /// How many Echoes of a session are kept where nothing else is said: far more than an Oracle is ever shown, and few
 /// enough that one person cannot fill a store.

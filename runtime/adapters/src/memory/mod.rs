@@ -2,6 +2,10 @@
 
 #[cfg(feature = "in-memory")]
 mod in_memory;
+#[cfg(feature = "memory-redis")]
+mod redis;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryMemory;
+#[cfg(feature = "memory-redis")]
+pub use redis::RedisMemory;

@@ -2,10 +2,6 @@
 
 #[cfg(feature = "in-memory")]
 mod in_memory;
-
-#[cfg(feature = "in-memory")]
-pub use in_memory::{Asked, InMemoryOracle};
-
 #[cfg(feature = "oracle-openai")]
 mod openai;
 #[cfg(feature = "oracle-scripted")]
@@ -13,6 +9,8 @@ mod scripted;
 #[cfg(feature = "oracle-openai")]
 mod sse;
 
+#[cfg(feature = "in-memory")]
+pub use in_memory::{Asked, InMemoryOracle};
 #[cfg(feature = "oracle-openai")]
 pub use openai::OpenAi;
 #[cfg(feature = "oracle-scripted")]

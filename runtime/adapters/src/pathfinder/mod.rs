@@ -5,3 +5,9 @@ mod in_memory;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryPathfinder;
+
+#[cfg(feature = "pathfinder-rules")]
+mod rules;
+
+#[cfg(feature = "pathfinder-rules")]
+pub use rules::{InvalidRule, RulesPathfinder};

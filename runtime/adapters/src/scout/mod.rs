@@ -5,3 +5,9 @@ mod in_memory;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryScout;
+
+#[cfg(feature = "scout-http")]
+mod http;
+
+#[cfg(feature = "scout-http")]
+pub use http::{HttpScout, HttpScoutSettings};

@@ -2,6 +2,10 @@
 
 #[cfg(feature = "in-memory")]
 mod in_memory;
+#[cfg(feature = "vigil-redis")]
+mod redis;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryVigil;
+#[cfg(feature = "vigil-redis")]
+pub use redis::RedisVigil;

@@ -5,3 +5,13 @@ mod in_memory;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::{InMemoryVoice, Said};
+
+#[cfg(feature = "voice-http")]
+mod http;
+#[cfg(feature = "voice-whatsapp")]
+mod whatsapp;
+
+#[cfg(feature = "voice-http")]
+pub use http::{HttpReply, HttpVoice, HttpVoiceSettings, TooManyWaiters, Waiter};
+#[cfg(feature = "voice-whatsapp")]
+pub use whatsapp::{InvalidWhatsApp, WhatsAppSettings, WhatsAppVoice};

@@ -25,9 +25,10 @@ async fn a_question_goes_out_as_the_api_documents_it() {
         Turn::Agent { text: "Coffee comes. No croissants.".into(), calls: Vec::new() },
         person("Fine."),
     ];
-    let asking = Question { temperature: Some(0.2), max_tokens: Some(1024), ..question(&turns, &[tool("place_order")]) };
+    let tools = [tool("place_order")];
+    let asking = Question { temperature: Some(0.2), max_tokens: Some(1024), ..question(&turns, &tools) };
     oracle(&server).ask(asking, None).await.unwrap();
-    insta::assert_json_snapshot!(asked(&server).await, @r#""#);
+    insta::assert_json_snapshot!(asked(&server).await);
 }
 
 #[test]

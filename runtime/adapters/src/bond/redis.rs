@@ -1,0 +1,122 @@
+//! A Bond in one Redis.
+//!
+//! With one Redis the Bond is as safe as that Redis: after a failover to a replica that had not heard of it, two may hold
+//! it until the first extends. The fences keep the first from writing after the second has.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use eywa_weave::{
+    PulseId, SessionKey, StoreError,
+    ports::{
+        bond::{Bond, BondGuard, Fence, LONGEST_LINE, Turn},
+        inbox::REMEMBERED,
+    },
+};
+
+use crate::redis::{LazyScript, Redis, millis, script};
+
+static ACQUIRE: LazyScript = script!("bond_acquire.lua");
+static ACQUIRE_OR_WAIT: LazyScript = script!("bond_acquire_or_wait.lua");
+static EXTEND: LazyScript = script!("bond_extend.lua");
+static LINE: LazyScript = script!("bond_line.lua");
+static RELEASE_OR_NEXT: LazyScript = script!("bond_release_or_next.lua");
+static RELEASE: LazyScript = script!("bond_release.lua");
+
+/// A Bond in one Redis, for every pod that uses the same Redis and [`Scope`](crate::redis::Scope).
+#[derive(Clone, Debug)]
+pub struct RedisBond {
+    redis: Redis,
+    fence: String,
+}
+
+impl RedisBond {
+    /// The Bonds of this Spirit.
+    #[must_use]
+    pub fn new(redis: Redis) -> Self {
+        let fence = redis.scope().only("bond-fence");
+        Self { redis, fence }
+    }
+
+    fn held(&self, session: &SessionKey) -> String {
+        self.redis.scope().of("bond", session)
+    }
+
+    fn waiting(&self, session: &SessionKey) -> String {
+        self.redis.scope().of("bond-line", session)
+    }
+}
+
+fn token() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+fn tickets(ids: Vec<String>) -> Vec<PulseId> {
+    ids.into_iter().map(PulseId::from).collect()
+}
+
+#[async_trait]
+impl Bond for RedisBond {
+    async fn acquire(&self, session: &SessionKey, ttl: Duration) -> Result<Option<BondGuard>, StoreError> {
+        let (key, token) = (self.held(session), token());
+        let mut call = ACQUIRE.with(&[&key, &self.fence]);
+        call.arg(&token).arg(millis(ttl));
+        let fence = self.redis.eval(&ACQUIRE, &call, &key).await?;
+        Ok((fence != 0).then(|| BondGuard { session: session.clone(), token, fence: Fence(fence) }))
+    }
+
+    async fn acquire_or_wait(
+        &self,
+        session: &SessionKey,
+        ttl: Duration,
+        ticket: &PulseId,
+        take: usize,
+    ) -> Result<Turn, StoreError> {
+        let (key, token) = (self.held(session), token());
+        let mut call = ACQUIRE_OR_WAIT.with(&[&key, &self.fence, &self.waiting(session)]);
+        call.arg(&token).arg(millis(ttl)).arg(ticket.as_str()).arg(take.max(1));
+        call.arg(LONGEST_LINE).arg(millis(REMEMBERED));
+        let (fence, ids): (i64, Vec<String>) = self.redis.eval(&ACQUIRE_OR_WAIT, &call, &key).await?;
+        Ok(match u64::try_from(fence) {
+            Err(_) => Turn::Full,
+            Ok(0) => Turn::Waiting,
+            Ok(fence) => {
+                let guard = BondGuard { session: session.clone(), token, fence: Fence(fence) };
+                Turn::Yours { guard, tickets: tickets(ids) }
+            }
+        })
+    }
+
+    async fn extend(&self, guard: &BondGuard, ttl: Duration) -> Result<bool, StoreError> {
+        let key = self.held(&guard.session);
+        let mut call = EXTEND.with(&[&key]);
+        call.arg(&guard.token).arg(millis(ttl));
+        self.redis.eval(&EXTEND, &call, &key).await
+    }
+
+    async fn line(&self, guard: &BondGuard, most: usize) -> Result<Vec<PulseId>, StoreError> {
+        let key = self.held(&guard.session);
+        let mut call = LINE.with(&[&key, &self.waiting(&guard.session)]);
+        call.arg(&guard.token).arg(most);
+        self.redis.eval(&LINE, &call, &key).await.map(tickets)
+    }
+
+    async fn release_or_next(
+        &self,
+        guard: &BondGuard,
+        ttl: Duration,
+        most: usize,
+    ) -> Result<Vec<PulseId>, StoreError> {
+        let key = self.held(&guard.session);
+        let mut call = RELEASE_OR_NEXT.with(&[&key, &self.waiting(&guard.session)]);
+        call.arg(&guard.token).arg(millis(ttl)).arg(most.max(1));
+        self.redis.eval(&RELEASE_OR_NEXT, &call, &key).await.map(tickets)
+    }
+
+    async fn release(&self, guard: &BondGuard) -> Result<bool, StoreError> {
+        let key = self.held(&guard.session);
+        let mut call = RELEASE.with(&[&key]);
+        call.arg(&guard.token);
+        self.redis.eval(&RELEASE, &call, &key).await
+    }
+}

@@ -1,0 +1,76 @@
+//! A Chronicle in Redis.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use eywa_weave::{
+    PulseId, SessionKey, StoreError,
+    ports::{
+        chronicle::{Chronicle, Entry},
+        inbox::REMEMBERED,
+    },
+};
+
+use super::NEWEST;
+use crate::redis::{LazyScript, Redis, decode_all, encode, millis, script};
+
+static APPEND: LazyScript = script!("chronicle_append.lua");
+
+/// How long a session's entries are kept after the last, where nothing else is said.
+const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// How many entries of one Pulse are kept. A channel that delivers again makes one each time.
+const OF_ONE_PULSE: usize = 20;
+
+/// A Chronicle in Redis. Keeps the newest [`NEWEST`] entries of a session for 90 days after the last, or as
+/// [`keeping`](Self::keeping) says; a Pulse is found by its id for as long as the Inbox remembers the id.
+#[derive(Clone, Debug)]
+pub struct RedisChronicle {
+    redis: Redis,
+    newest: usize,
+    ttl: Duration,
+}
+
+impl RedisChronicle {
+    /// The Chronicle of this Spirit.
+    #[must_use]
+    pub fn new(redis: Redis) -> Self {
+        Self { redis, newest: NEWEST, ttl: KEPT }
+    }
+
+    /// Keeps the `newest` entries of a session, at least one, for `ttl` after the last.
+    #[must_use]
+    pub fn keeping(self, newest: usize, ttl: Duration) -> Self {
+        Self { newest: newest.max(1), ttl, ..self }
+    }
+
+    async fn last(&self, key: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
+        if most == 0 {
+            return Ok(Vec::new());
+        }
+        let mut read = redis::cmd("LRANGE");
+        read.arg(key).arg(format!("-{most}")).arg(-1);
+        let entries: Vec<String> = self.redis.run(&read, key).await?;
+        decode_all(&entries, key)
+    }
+}
+
+#[async_trait]
+impl Chronicle for RedisChronicle {
+    async fn append(&self, entry: &Entry) -> Result<(), StoreError> {
+        let scope = self.redis.scope();
+        let key = scope.of("chronicle", &entry.session);
+        let mut call = APPEND.with(&[&key, &scope.of("chronicle-pulse", &entry.pulse)]);
+        call.arg(encode(entry, &key)?);
+        call.arg(self.newest).arg(millis(self.ttl));
+        call.arg(OF_ONE_PULSE).arg(millis(REMEMBERED));
+        self.redis.eval(&APPEND, &call, &key).await
+    }
+
+    async fn of_pulse(&self, id: &PulseId) -> Result<Vec<Entry>, StoreError> {
+        self.last(&self.redis.scope().of("chronicle-pulse", id), OF_ONE_PULSE).await
+    }
+
+    async fn of_session(&self, session: &SessionKey, most: usize) -> Result<Vec<Entry>, StoreError> {
+        self.last(&self.redis.scope().of("chronicle", session), most.min(self.newest)).await
+    }
+}

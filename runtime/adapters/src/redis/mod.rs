@@ -1,0 +1,100 @@
+//! What the Redis adapters share: the connection, the scripts, and the schema.
+//!
+//! # The schema
+//!
+//! Every key of one Spirit begins with `eywa:{namespace/spirit}:`. What stands in braces is the hash tag, so that all of
+//! them are on one node of a cluster and a script may touch several. `S` is a session, written `voice/sender`; `P` a
+//! Pulse's id; `T` a Vigil's target, a session or `*`.
+//!
+//! | key | type | what | ends |
+//! |---|---|---|---|
+//! | `bond:S` | string | the holder's token | with the Bond's TTL |
+//! | `bond-line:S` | list | ids of the Pulses that wait, oldest first, at most 100 | 8 days after the last joined |
+//! | `bond-fence` | integer | the last fence, over all sessions | never: one a Spirit |
+//! | `inbox` | hash | id → the Pulse as JSON | when finished; 30 days after the last was accepted |
+//! | `inbox-leases` | sorted set | id, by the µs when its lease ends | as `inbox` |
+//! | `inbox-order` | sorted set | id, by the µs when it was accepted | as `inbox` |
+//! | `inbox-attempts` | hash | id → attempts beyond the first | as `inbox` |
+//! | `inbox-speech` | hash | id → 1 unknown, 2 spoken | as `inbox` |
+//! | `seen:P` | string, empty | the id was accepted | after 8 days |
+//! | `echoes:S` | list | Echoes as JSON, oldest first, at most 1000 | 90 days after the last |
+//! | `echoes-ids:S` | list | ids of the last 100 | as `echoes:S` |
+//! | `echoes-fence:S` | integer | the newest Bond that wrote | after a day |
+//! | `chronicle:S` | list | entries as JSON, oldest first, at most 500 | 90 days after the last |
+//! | `chronicle-pulse:P` | list | the same entries by Pulse, at most 20 | 8 days after the last |
+//! | `memory:S` | string | what the session remembers, as JSON | with the Memory's TTL |
+//! | `memory-fence:S` | integer | the newest Bond that wrote | after a day, or the Memory's TTL where that is longer |
+//! | `tally-pulses:S`, `tally-tokens:S` | integer | a count | a window after its first addition |
+//! | `vigil:T` | hash | the Watch; times in ms | 90 days after the last change, never while a human has it |
+//! | `vigil-noted:T` | sorted set | ids that are counted as unanswered, at most 10,000 | 8 days after the last, or with the takeover |
+//! | `vigil-fence:S` | integer | the newest Bond that asked to speak | after a day |
+//! | `vigil-speaking:S` | sorted set | fences that may speak, by the ms when they may no more | with the last permit |
+//! | `vigil-speaking` | sorted set | `fence session` of all of them, the same way | with the last permit |
+//!
+//! A fence is forgotten after a day, since no Weave runs for so long. Nothing grows with the length of a conversation.
+//! Leases, permits and TTLs run by the clock of Redis. Redis must not evict: set `maxmemory-policy noeviction`, and
+//! `appendonly yes` for an Inbox that outlives it.
+//!
+//! # Round trips
+//!
+//! Each method is one round trip; calls that are made at the same time share one connection and are pipelined on it. What
+//! Redis does for each, with `n` for the items of the call:
+//!
+//! | method | commands |
+//! |---|---|
+//! | Bond: acquire / acquire_or_wait / extend / line / release_or_next / release | 2 / 3 to 7 / 2 / 2 / 3 / 2, in a script |
+//! | Inbox: accept / reclaim / claim | 4 + 4n / 3 + 4n / 1 + 4n, in a script |
+//! | Inbox: renew / mark / finish / depth | 4 / 2 / 5, in a script / 3, pipelined |
+//! | Echoes: append / recent | 6 + 3n, in a script / 1 |
+//! | Chronicle: append / of_pulse / of_session | 6, in a script / 1 / 1 |
+//! | Memory: recall / keep / tally | 1 / 3, in a script / 2 or 3, in a script |
+//! | Vigil: watch / state | 2, pipelined / 1 |
+//! | Vigil: request, take_over, settle, release / note | 3 to 6 / 2 to 12, in a script |
+//! | Vigil: begin_speaking / end_speaking | 13 / 2, in a script |
+
+mod connection;
+mod scope;
+mod script;
+
+use std::time::Duration;
+
+use eywa_weave::StoreError;
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use connection::{InvalidUrl, Redis};
+pub use scope::Scope;
+pub(crate) use script::{LazyScript, Script, script};
+
+/// What stands in errors for this store.
+pub(crate) const STORE: &str = "redis";
+
+/// How long a fence is remembered: longer than any Weave runs.
+pub(crate) const FENCE_REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest time that is written: with the clock added to it, a script's numbers still count microseconds.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// A duration in whole milliseconds, at least one: Redis refuses a TTL of zero.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.min(LONGEST).as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// A duration in whole microseconds.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.min(LONGEST).as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A value as JSON.
+pub(crate) fn encode(value: &impl Serialize, key: &str) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::unreadable(STORE, key, error))
+}
+
+/// A value from JSON.
+pub(crate) fn decode<T: DeserializeOwned>(json: &str, key: &str) -> Result<T, StoreError> {
+    serde_json::from_str(json).map_err(|error| StoreError::unreadable(STORE, key, error))
+}
+
+/// A list of values from JSON.
+pub(crate) fn decode_all<T: DeserializeOwned>(json: &[String], key: &str) -> Result<Vec<T>, StoreError> {
+    json.iter().map(|json| decode(json, key)).collect()
+}
