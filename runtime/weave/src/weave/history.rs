@@ -167,15 +167,27 @@ mod tests {
     use super::*;
 
     fn echo(body: EchoBody) -> Echo {
-        Echo { id: "wa/1".into(), at: jiff::Timestamp::UNIX_EPOCH, pulse: None, body }
+        Echo {
+            id: "wa/1".into(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            pulse: None,
+            body,
+        }
     }
 
     fn user(text: &str) -> Echo {
-        echo(EchoBody::User { text: text.into(), attachments: Vec::new() })
+        echo(EchoBody::User {
+            text: text.into(),
+            attachments: Vec::new(),
+        })
     }
 
     fn agent(text: &str, calls: &[&str]) -> Echo {
-        let call = |id: &&str| ToolCall { id: (*id).into(), name: "t".into(), arguments: json!({}) };
+        let call = |id: &&str| ToolCall {
+            id: (*id).into(),
+            name: "t".into(),
+            arguments: json!({}),
+        };
         echo(EchoBody::Agent {
             spirit: "barista".into(),
             text: text.into(),
@@ -190,7 +202,9 @@ mod tests {
             content: "done".into(),
             failed: false,
         };
-        echo(EchoBody::Tools { results: calls.iter().map(result).collect() })
+        echo(EchoBody::Tools {
+            results: calls.iter().map(result).collect(),
+        })
     }
 
     /// What providers demand of a conversation.
@@ -209,7 +223,11 @@ mod tests {
             };
             let answered = match (&open, turn) {
                 (Some(open), Turn::Tools(results)) => {
-                    *open == results.iter().map(|result| result.call.as_str()).collect::<Vec<_>>()
+                    *open
+                        == results
+                            .iter()
+                            .map(|result| result.call.as_str())
+                            .collect::<Vec<_>>()
                 }
                 (Some(_), _) => false,
                 (None, _) => true,
@@ -232,8 +250,14 @@ mod tests {
     fn a_call_that_a_crash_left_open_gets_a_result_that_says_so() {
         let turns = Turns::of(&[user("hi"), agent("", &["a", "b"]), user("still there?")]);
         assert!(is_whole(turns.as_slice()), "{turns:?}");
-        let Turn::Tools(results) = &turns.as_slice()[2] else { panic!("{turns:?}") };
-        assert!(results.iter().all(|result| result.failed && result.content.contains("interrupted")));
+        let Turn::Tools(results) = &turns.as_slice()[2] else {
+            panic!("{turns:?}")
+        };
+        assert!(
+            results
+                .iter()
+                .all(|result| result.failed && result.content.contains("interrupted"))
+        );
     }
 
     #[test]
@@ -247,13 +271,21 @@ mod tests {
         let turns = Turns::of(&[
             user("I want a person"),
             echo(EchoBody::TookOver { by: "ana".into() }),
-            echo(EchoBody::Human { by: "ana".into(), text: "Ana here.".into() }),
+            echo(EchoBody::Human {
+                by: "ana".into(),
+                text: "Ana here.".into(),
+            }),
             echo(EchoBody::GaveBack { by: "ana".into() }),
             user("are you there?"),
         ]);
         assert!(is_whole(turns.as_slice()), "{turns:?}");
-        let Some(Turn::User { text, .. }) = turns.as_slice().last() else { panic!("{turns:?}") };
-        assert!(text.contains("you are in charge of it again") && text.ends_with("are you there?"), "{text}");
+        let Some(Turn::User { text, .. }) = turns.as_slice().last() else {
+            panic!("{turns:?}")
+        };
+        assert!(
+            text.contains("you are in charge of it again") && text.ends_with("are you there?"),
+            "{text}"
+        );
     }
 
     fn any_echo() -> impl Strategy<Value = Echo> {
@@ -264,7 +296,10 @@ mod tests {
             ids.prop_map(|calls| tools(&calls)),
             Just(echo(EchoBody::TookOver { by: "ana".into() })),
             Just(echo(EchoBody::GaveBack { by: String::new() })),
-            "[a-z]{1,3}".prop_map(|text| echo(EchoBody::Human { by: "ana".into(), text })),
+            "[a-z]{1,3}".prop_map(|text| echo(EchoBody::Human {
+                by: "ana".into(),
+                text
+            })),
         ]
     }
 
