@@ -33,7 +33,7 @@ use crate::{duration::Duration, reference::HeaderFrom, schema::undescribed};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.url) != has(self.server)").message("exactly one of url and server is needed"))]
 pub struct ConduitSpec {
-    /// The server's MCP endpoint.
+    /// The server's MCP endpoint. A host without a dot is a Service of the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048), regex(pattern = r"^https?://[^\s]+$"))]
     pub url: Option<String>,
@@ -50,6 +50,7 @@ pub struct ConduitSpec {
     pub tools: ToolFilter,
     /// How long one call may take.
     #[serde(default = "ConduitSpec::default_timeout")]
+    #[x_kube(validation = crate::duration::positive())]
     pub timeout: Duration,
 }
 

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration as StdDuration};
 
+use kube::core::Rule;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -174,6 +175,11 @@ pub(crate) fn zero_for_never(_: &mut SchemaGenerator) -> Schema {
         "minimum": 0,
         "maximum": 0,
     })
+}
+
+/// The rule of a duration that must be longer than nothing.
+pub(crate) fn positive() -> Rule {
+    Rule::new("duration(self) > duration('0s')").message("must be longer than 0")
 }
 
 #[cfg(test)]

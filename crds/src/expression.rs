@@ -31,7 +31,7 @@ pub enum WhenError {
     #[error("{0}")]
     Syntax(String),
     /// It uses a name that no Pulse has.
-    #[error("{0:?} is not known here: an expression may use voice, text, user.id, user.name, session.id, spirit and now (date, time, weekday, hour, minute)")]
+    #[error("{0:?} is not known here: an expression may use voice, text, user.id, user.name, session.id, spirit and now (date, time, weekday, hour, minute, iso)")]
     Unknown(String),
     /// It could not be evaluated.
     #[error("it cannot be evaluated: {0}")]

@@ -48,6 +48,8 @@ pub struct Now {
     pub hour: i64,
     /// 0 to 59.
     pub minute: i64,
+    /// `2026-11-22T19:40:00Z`
+    pub iso: String,
 }
 
 impl PulseFacts {
@@ -70,6 +72,7 @@ impl PulseFacts {
                 weekday: "Sunday".to_owned(),
                 hour: 19,
                 minute: 40,
+                iso: "2026-11-22T19:40:00Z".to_owned(),
             },
             spirit: "barista".to_owned(),
         }

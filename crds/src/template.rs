@@ -19,7 +19,7 @@ pub struct Vocabulary(&'static [&'static str]);
 impl Vocabulary {
     /// Of a persona.
     pub const PERSONA: Self = Self(&[
-        "now.date", "now.time", "now.weekday", "now.hour", "now.minute", "user.id", "user.name", "session.id", "voice",
+        "now.date", "now.time", "now.weekday", "now.hour", "now.minute", "now.iso", "user.id", "user.name", "session.id", "voice",
         "spirit",
     ]);
     /// Of a Scout's URL.

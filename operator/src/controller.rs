@@ -5,7 +5,7 @@ use crate::{
     metrics::{Census, Metrics},
     retry::Retries,
 };
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, future::ready};
 use kube::{
     Api, Client, Resource, ResourceExt,
     core::NamespaceResourceScope,
@@ -29,7 +29,7 @@ const RECONCILE_TIMEOUT: Duration = Duration::from_secs(60);
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
 /// Where a controller looks: one namespace, or all.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Scope {
     client: Client,
     namespace: Option<String>,
@@ -123,21 +123,28 @@ where
     controller::Action::requeue(wait)
 }
 
-/// Runs a controller's stream to its end, logging what it says.
+/// Runs a controller's stream to its end, logging what it says. `gone` is told of objects that are no more.
 pub async fn drain<K>(
     kind: &'static str,
     stream: impl Stream<Item = Result<(ObjectRef<K>, controller::Action), controller::Error<Error, watcher::Error>>>,
+    gone: impl Fn(&ObjectRef<K>),
 ) where
     K: Resource<DynamicType = ()>,
 {
     stream
-        .for_each(async |result| match result {
-            Ok((object, _)) => debug!(kind, %object, "reconciled"),
-            // Logged by `retry`, with more to say.
-            Err(controller::Error::ReconcilerFailed(..)) => {}
-            // Deleted before its turn came.
-            Err(controller::Error::ObjectNotFound(object)) => debug!(kind, %object, "gone"),
-            Err(error) => warn!(kind, %error, "watch failed; it is retried"),
+        .for_each(|result| {
+            match result {
+                Ok((object, _)) => debug!(kind, %object, "reconciled"),
+                // Logged by `retry`, with more to say.
+                Err(controller::Error::ReconcilerFailed(..)) => {}
+                // Its children's deletion asks for it once more.
+                Err(controller::Error::ObjectNotFound(object)) => {
+                    debug!(kind, %object, "gone");
+                    gone(&object.into_kind_unchecked(()));
+                }
+                Err(error) => warn!(kind, %error, "watch failed; it is retried"),
+            }
+            ready(())
         })
         .await;
     info!(kind, "controller stopped");

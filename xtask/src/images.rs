@@ -14,7 +14,7 @@ use crate::{cluster, paths, process, tools};
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 const BASE: &str = "localhost/eywa-base";
 /// The images for tests, each tagged `dev`.
-const NAMES: [&str; 3] = ["eywa-operator", "eywa-runtime", "eywa-redis"];
+const NAMES: [&str; 4] = ["eywa-operator", "eywa-runtime", "barista-shop", "eywa-redis"];
 
 struct Image {
     /// The image's name as Kubernetes completes it.
@@ -36,7 +36,7 @@ pub fn task(names: &[String]) -> Result<()> {
     }
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     tools::ensure(&tools::IMAGES)?;
-    let crates: Vec<String> = ["eywa-operator", "eywa-runtime"]
+    let crates: Vec<String> = ["eywa-operator", "eywa-runtime", "barista-shop"]
         .into_iter()
         .filter(|name| wanted(name))
         .map(|name| format!("--package={name}"))
@@ -103,6 +103,7 @@ fn ours(name: &str) -> Result<Image> {
     }
     let containerfile = match name {
         "eywa-operator" => "operator/Containerfile",
+        "barista-shop" => "examples/barista/shop/Containerfile",
         _ => "runtime/server/Containerfile",
     };
     let program = paths::target()?.join("release").join(name);

@@ -3,6 +3,7 @@
 //! It is one pure function, [`compile`], which the operator, `eywa up` and `eywa validate` share: what one of them
 //! accepts, all do. It reads no secret values, only which keys there are.
 
+mod address;
 mod problem;
 mod references;
 
@@ -11,9 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use eywa_guard::Policy;
 use kube::ResourceExt;
 use serde_json::Value;
-use url::Url;
 
-use self::problem::Problems;
+use self::{address::Addresses, problem::Problems};
 pub use self::{
     problem::{ConditionType, Problem, ProblemReason},
     references::{conduit_secrets, referenced_conduits, referenced_config_maps, referenced_secrets, referenced_spirits},
@@ -29,7 +29,7 @@ use crate::{
     },
     script::{CompiledScript, Script},
     spirit::{Action, ConduitUse, Oracle, Provider, Scout, Spirit, SpiritSpec, Voice, WhatsAppVoice},
-    template::{Template, TemplateError, UrlTemplate, Vocabulary},
+    template::{Template, Vocabulary},
 };
 
 /// Where OpenAI itself is, when no other server is named.
@@ -48,9 +48,9 @@ pub struct Surroundings {
     pub secrets: BTreeMap<String, BTreeSet<String>>,
     /// Conduits by name.
     pub conduits: BTreeMap<String, Conduit>,
-    /// Where the server of a Conduit is reached that is run for it, where that is not its Service in the cluster: `eywa
-    /// up` runs it as a process of its own.
-    pub conduit_urls: BTreeMap<String, String>,
+    /// Services that are not in the cluster, by name, with their address (`127.0.0.1:40001`): `eywa up` runs the servers of
+    /// Conduits as processes of its own, named as their Service would be by [`conduit_service_name`].
+    pub services: BTreeMap<String, String>,
     /// What the cluster's admin, or `eywa up`, decided for every Spirit.
     pub defaults: Defaults,
 }
@@ -87,9 +87,9 @@ pub fn conduit_service_name(conduit: &str) -> String {
 /// # Errors
 /// Everything that is wrong, in the order of the spec's fields.
 pub fn compile(name: &str, spec: &SpiritSpec, around: &Surroundings) -> Result<RuntimeConfig, Vec<Problem>> {
-    let network = network(around);
+    let addresses = Addresses::new(around, network(around));
     let mut problems = Problems::of("Spirit", name, ConditionType::Accepted);
-    let front = SpiritCompiler::new(name, around, &network).front(spec);
+    let front = SpiritCompiler::new(name, around, &addresses).front(spec);
     let mut spirits = BTreeMap::new();
     match front {
         Ok(front) => {
@@ -112,7 +112,7 @@ pub fn compile(name: &str, spec: &SpiritSpec, around: &Surroundings) -> Result<R
                 ProblemReason::SpiritNotFound,
                 format!("there is no Spirit {:?} in this namespace; create it, or take the route out", route.spirit),
             ),
-            Some(routed) => match SpiritCompiler::new(&route.spirit, around, &network).routed(routed) {
+            Some(routed) => match SpiritCompiler::new(&route.spirit, around, &addresses).routed(routed) {
                 Ok(compiled) => {
                     spirits.insert(route.spirit.clone(), compiled);
                 }
@@ -129,7 +129,7 @@ pub fn compile(name: &str, spec: &SpiritSpec, around: &Surroundings) -> Result<R
             front: name.to_owned(),
             spirits,
             stores,
-            network,
+            network: addresses.into_network(),
         }),
         _ => {
             // Two routes to one unsound Spirit tell of it once.
@@ -153,7 +153,9 @@ pub fn compile_spirit(spirit: &Spirit, around: &Surroundings) -> Result<RuntimeC
 /// # Errors
 /// Everything that is wrong with it.
 pub fn compile_conduit(conduit: &Conduit, around: &Surroundings) -> Result<CompiledConduit, Vec<Problem>> {
-    resolve_conduit(&conduit.name_any(), conduit, vec!["*".to_owned()], around, &network(around), ConditionType::Accepted)
+    let addresses = Addresses::new(around, network(around));
+    let uses = vec!["*".to_owned()];
+    resolve_conduit(&conduit.name_any(), conduit, uses, around, &addresses, ConditionType::Accepted)
 }
 
 fn network(around: &Surroundings) -> Policy {
@@ -212,29 +214,6 @@ fn check_secrets(needed: impl Iterator<Item = (String, SecretKeyRef)>, around: &
     }
 }
 
-fn check_address(url: &Url, network: &Policy) -> Result<(), (ProblemReason, String)> {
-    network
-        .check_url(url)
-        .map(drop)
-        .map_err(|refusal| (ProblemReason::AddressNotAllowed, refusal.to_string()))
-}
-
-fn check_url(text: &str, network: &Policy) -> Result<(), (ProblemReason, String)> {
-    let url = Url::parse(text).map_err(|error| (ProblemReason::UrlInvalid, format!("{text:?} is not a URL: {error}")))?;
-    check_address(&url, network)
-}
-
-fn check_url_template(text: &str, vocabulary: Vocabulary, network: &Policy) -> Result<(), (ProblemReason, String)> {
-    let template = UrlTemplate::parse(text, vocabulary).map_err(|error| {
-        let reason = match error {
-            TemplateError::NotAUrl(_) => ProblemReason::UrlInvalid,
-            _ => ProblemReason::TemplateInvalid,
-        };
-        (reason, error.to_string())
-    })?;
-    check_address(template.origin(), network)
-}
-
 fn secret_headers(headers: &[HeaderFrom]) -> Vec<SecretHeader> {
     headers
         .iter()
@@ -250,25 +229,27 @@ fn resolve_conduit(
     conduit: &Conduit,
     uses: Vec<String>,
     around: &Surroundings,
-    network: &Policy,
+    addresses: &Addresses<'_>,
     condition: ConditionType,
 ) -> Result<CompiledConduit, Vec<Problem>> {
     let mut problems = Problems::of("Conduit", name, condition);
     let spec = &conduit.spec;
-    let url = match (&spec.url, &spec.server) {
-        (Some(url), None) => {
-            if let Err((reason, message)) = check_url(url, network) {
-                problems.push("spec.url", reason, message);
-            }
-            url.clone()
-        }
-        (None, Some(server)) => around.conduit_urls.get(name).cloned().unwrap_or_else(|| {
+    let (field, written) = match (&spec.url, &spec.server) {
+        (Some(url), None) => ("spec.url", url.clone()),
+        (None, Some(server)) => {
             let service = conduit_service_name(name);
-            format!("http://{service}.{}.svc:{}{}", around.namespace, server.port, server.path)
-        }),
+            ("spec.server", format!("http://{service}:{}{}", server.port, server.path))
+        }
         _ => {
             problems.push("spec", ProblemReason::SpecInvalid, "exactly one of url and server is needed");
-            String::new()
+            return Err(problems.into_found());
+        }
+    };
+    let url = match addresses.url(&written) {
+        Ok(url) => url,
+        Err((reason, message)) => {
+            problems.push(field, reason, message);
+            written
         }
     };
     check_secrets(references::headers("spec.headersFrom", &spec.headers_from), around, &mut problems);
@@ -290,16 +271,16 @@ fn resolve_conduit(
 struct SpiritCompiler<'a> {
     name: &'a str,
     around: &'a Surroundings,
-    network: &'a Policy,
+    addresses: &'a Addresses<'a>,
     problems: Problems,
 }
 
 impl<'a> SpiritCompiler<'a> {
-    fn new(name: &'a str, around: &'a Surroundings, network: &'a Policy) -> Self {
+    fn new(name: &'a str, around: &'a Surroundings, addresses: &'a Addresses<'a>) -> Self {
         Self {
             name,
             around,
-            network,
+            addresses,
             problems: Problems::of("Spirit", name, ConditionType::Accepted),
         }
     }
@@ -400,12 +381,20 @@ impl<'a> SpiritCompiler<'a> {
         }
     }
 
+    fn url(&mut self, field: &str, written: &str) -> String {
+        let checked = self.addresses.url(written);
+        self.noting(field, checked).unwrap_or_default()
+    }
+
+    fn url_template(&mut self, field: &str, written: &str, vocabulary: Vocabulary) -> String {
+        let checked = self.addresses.template(written, vocabulary);
+        self.noting(field, checked).unwrap_or_default()
+    }
+
     fn oracle(&mut self, field: &str, oracle: &Oracle) -> Option<CompiledOracle> {
         match oracle.provider {
             Provider::Openai => {
-                let base_url = oracle.base_url.clone().unwrap_or_else(|| OPENAI_URL.to_owned());
-                let checked = check_url(&base_url, self.network);
-                self.noting(&format!("{field}.baseUrl"), checked);
+                let base_url = self.url(&format!("{field}.baseUrl"), oracle.base_url.as_deref().unwrap_or(OPENAI_URL));
                 let Some(model) = oracle.model.clone() else {
                     self.problems.push(
                         format!("{field}.model"),
@@ -474,28 +463,24 @@ impl<'a> SpiritCompiler<'a> {
         let field = format!("spec.voices[{index}]");
         let channel = match (&voice.whatsapp, &voice.http) {
             (Some(whatsapp), None) => {
-                let checked = check_url(&whatsapp.graph_url, self.network);
-                self.noting(&format!("{field}.whatsapp.graphUrl"), checked);
+                let graph_url = self.url(&format!("{field}.whatsapp.graphUrl"), &whatsapp.graph_url);
                 let [access_token, app_secret, verify_token] = WhatsAppVoice::SECRET_KEYS.map(|key| SecretFile {
                     name: whatsapp.secret_ref.name.clone(),
                     key: key.to_owned(),
                 });
                 CompiledChannel::Whatsapp(CompiledWhatsApp {
                     phone_number_id: whatsapp.phone_number_id.clone(),
-                    graph_url: whatsapp.graph_url.clone(),
+                    graph_url,
                     access_token,
                     app_secret,
                     verify_token,
                 })
             }
             (None, Some(http)) => {
-                if let Some(url) = &http.reply_url {
-                    let checked = check_url(url, self.network);
-                    self.noting(&format!("{field}.http.replyUrl"), checked);
-                }
+                let reply_url = http.reply_url.as_deref();
                 CompiledChannel::Http(CompiledHttp {
                     signing_key: SecretFile::from(&http.secret_ref),
-                    reply_url: http.reply_url.clone(),
+                    reply_url: reply_url.map(|url| self.url(&format!("{field}.http.replyUrl"), url)),
                 })
             }
             _ => {
@@ -515,14 +500,13 @@ impl<'a> SpiritCompiler<'a> {
 
     fn scout(&mut self, index: usize, scout: &Scout) -> CompiledScout {
         let field = format!("spec.scouts[{index}]");
-        let checked = check_url_template(&scout.http.url, Vocabulary::SCOUT_URL, self.network);
-        self.noting(&format!("{field}.http.url"), checked);
+        let url = self.url_template(&format!("{field}.http.url"), &scout.http.url, Vocabulary::SCOUT_URL);
         if let Some(Err(error)) = scout.when.as_deref().map(When::parse) {
             self.problems.push(format!("{field}.when"), ProblemReason::ExpressionInvalid, error.to_string());
         }
         CompiledScout {
             name: scout.name.clone(),
-            url: scout.http.url.clone(),
+            url,
             headers: secret_headers(&scout.http.headers_from),
             timeout: scout.timeout,
             when: scout.when.clone(),
@@ -531,8 +515,7 @@ impl<'a> SpiritCompiler<'a> {
 
     fn action(&mut self, index: usize, action: &Action) -> CompiledAction {
         let field = format!("spec.actions[{index}]");
-        let checked = check_url_template(&action.http.url, Vocabulary::ACTION_URL, self.network);
-        self.noting(&format!("{field}.http.url"), checked);
+        let url = self.url_template(&format!("{field}.http.url"), &action.http.url, Vocabulary::ACTION_URL);
         let checked = check_parameters(action);
         self.noting(&format!("{field}.parameters"), checked);
         CompiledAction {
@@ -540,7 +523,7 @@ impl<'a> SpiritCompiler<'a> {
             description: action.description.clone(),
             parameters: action.parameters.clone(),
             method: action.http.method,
-            url: action.http.url.clone(),
+            url,
             headers: secret_headers(&action.http.headers_from),
             timeout: action.timeout,
         }
@@ -560,7 +543,7 @@ impl<'a> SpiritCompiler<'a> {
             conduit,
             used.tools.clone(),
             self.around,
-            self.network,
+            self.addresses,
             ConditionType::ConduitsReady,
         );
         match resolved {

@@ -60,6 +60,7 @@ pub struct SpiritSpec {
     pub fallbacks: Vec<Oracle>,
     /// Ceilings on what one Pulse, person or session may use.
     #[serde(default)]
+    #[x_kube(validation = Rule::new("duration(self.pulseTimeout) > duration('0s')").message("pulseTimeout must be longer than 0"))]
     pub limits: Limits,
     /// The channels it listens and speaks on. A Spirit without any is loaded by the Spirits that route to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -100,8 +101,8 @@ pub struct SpiritSpec {
 
 /// The system prompt: a minijinja template.
 ///
-/// Known to it: `now.date`, `now.time`, `now.weekday`, `user.id`, `user.name`, `session.id`, `voice` and `spirit`.
-/// Naming anything else is an error.
+/// Known to it: `now.date`, `now.time`, `now.weekday`, `now.hour`, `now.minute`, `now.iso`, `user.id`, `user.name`,
+/// `session.id`, `voice` and `spirit`. Naming anything else is an error.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.text) != has(self.configMapRef)").message("exactly one of text and configMapRef is needed"))]
@@ -205,6 +206,7 @@ pub struct MergeSettings {
     pub quiet: Duration,
     /// How long the turn may be put off in all.
     #[serde(default = "MergeSettings::default_cap")]
+    #[x_kube(validation = crate::duration::positive())]
     pub cap: Duration,
 }
 

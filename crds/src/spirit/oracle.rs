@@ -34,11 +34,13 @@ pub struct Oracle {
     pub max_tokens: Option<u32>,
     /// How long one request to it may take.
     #[serde(default = "Oracle::default_timeout")]
+    #[x_kube(validation = crate::duration::positive())]
     pub timeout: Duration,
     /// The provider's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key: Option<ApiKey>,
-    /// Base URL of a compatible server (vLLM, Ollama, a gateway), up to and with `/v1`.
+    /// Base URL of a compatible server (vLLM, Ollama, a gateway), up to and with `/v1`. A host without a dot is
+    /// a Service of the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048), regex(pattern = r"^https?://[^\s]+$"))]
     pub base_url: Option<String>,

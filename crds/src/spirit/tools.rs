@@ -21,6 +21,7 @@ pub struct Scout {
     pub http: HttpScout,
     /// How long it may take.
     #[serde(default = "Scout::default_timeout")]
+    #[x_kube(validation = crate::duration::positive())]
     pub timeout: Duration,
     /// A CEL expression over `voice`, `text`, `user`, `session` and `now`; the Scout is left out unless it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,7 +40,7 @@ impl Scout {
 #[serde(rename_all = "camelCase")]
 pub struct HttpScout {
     /// The URL: a minijinja template that knows `user.id`, `user.name`, `session.id`, `voice` and `text`. Values are
-    /// percent-encoded, and the host must be written out.
+    /// percent-encoded, and the host must be written out. A host without a dot is a Service of the same namespace.
     #[schemars(length(min = 1, max = 2048), regex(pattern = r"^https?://[^\s{}]+(/.*)?$"))]
     pub url: String,
     /// Headers whose values are kept in Secrets.
@@ -66,6 +67,7 @@ pub struct Action {
     pub http: HttpAction,
     /// How long it may take.
     #[serde(default = "Action::default_timeout")]
+    #[x_kube(validation = crate::duration::positive())]
     pub timeout: Duration,
 }
 
@@ -88,7 +90,7 @@ pub struct HttpAction {
     #[serde(default)]
     pub method: HttpMethod,
     /// The URL: a minijinja template that knows `arguments`, `user.id`, `user.name`, `session.id` and `voice`. Values
-    /// are percent-encoded, and the host must be written out.
+    /// are percent-encoded, and the host must be written out. A host without a dot is a Service of the same namespace.
     #[schemars(length(min = 1, max = 2048), regex(pattern = r"^https?://[^\s{}]+(/.*)?$"))]
     pub url: String,
     /// Headers whose values are kept in Secrets.

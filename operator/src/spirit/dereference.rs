@@ -97,7 +97,7 @@ pub async fn dereference(
                 .collect(),
             secrets: values.iter().map(|(name, data)| (name.clone(), data.keys().cloned().collect())).collect(),
             conduits,
-            conduit_urls: BTreeMap::new(),
+            services: BTreeMap::new(),
             defaults: Defaults {
                 network: ctx.settings.network(),
                 stores: default_stores(ctx, &spirit.spec, name),

@@ -25,6 +25,17 @@ pub mod voice;
 #[cfg(feature = "in-memory")]
 mod in_memory;
 #[cfg(feature = "redis")]
+#[cfg_attr(
+    not(all(
+        feature = "bond-redis",
+        feature = "chronicle-redis",
+        feature = "echoes-redis",
+        feature = "inbox-redis",
+        feature = "memory-redis",
+        feature = "vigil-redis"
+    )),
+    allow(dead_code, unused_imports, unused_macros, reason = "one adapter alone does not use all that they share")
+)]
 pub mod redis;
 
 #[cfg(feature = "facts")]

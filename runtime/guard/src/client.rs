@@ -6,7 +6,7 @@
 
 use std::{
     error::Error as _,
-    fmt::Write as _,
+    fmt::{self, Write as _},
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -97,6 +97,12 @@ pub struct GuardedClient {
     shared: Arc<Shared>,
 }
 
+impl fmt::Debug for GuardedClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedClient").field("policy", &self.shared.policy).finish_non_exhaustive()
+    }
+}
+
 struct Shared {
     policy: Arc<Policy>,
     lookup: Lookup,
@@ -118,7 +124,6 @@ impl GuardedClient {
     }
 
     /// Begins a request. Nothing is sent before [`GuardedRequest::send`].
-    #[must_use]
     pub fn request(&self, method: Method, url: Url) -> GuardedRequest<'_> {
         GuardedRequest {
             client: self,

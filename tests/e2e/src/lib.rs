@@ -1,1 +1,21 @@
-//! Eywa's end to end tests on a real cluster.
+//! What the end to end tests stand on: a cluster with Eywa installed, a place of its own for each scenario, and stand-ins
+//! for the services that a Spirit talks to.
+//!
+//! Everything here fails by panicking with what it wanted, for how long it waited, and what it saw last: a failing
+//! assertion is the only error that a test has.
+
+pub mod cluster;
+pub mod graph;
+pub mod kubectl;
+pub mod metrics;
+pub mod model;
+pub mod node;
+pub mod prometheus;
+pub mod redis;
+pub mod scene;
+pub mod server;
+pub mod spirit;
+pub mod wait;
+pub mod webhook;
+
+pub use self::{scene::Scene, wait::eventually};

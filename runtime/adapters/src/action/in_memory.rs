@@ -43,9 +43,17 @@ impl InMemoryAction {
         F: Fn(Made) -> R + Send + Sync + 'static,
         R: Future<Output = Result<String, ActionError>> + Send + 'static,
     {
-        let spec = ToolSpec { name: name.to_owned(), description: format!("Does {name}."), parameters };
+        let spec = ToolSpec {
+            name: name.to_owned(),
+            description: format!("Does {name}."),
+            parameters,
+        };
         let make = Box::new(move |made| -> BoxFuture<'static, _> { Box::pin(make(made)) });
-        Ok(Self { tool: Tool::new(spec)?, make, made: Shared::default() })
+        Ok(Self {
+            tool: Tool::new(spec)?,
+            make,
+            made: Shared::default(),
+        })
     }
 
     /// The calls that were made, oldest first.
@@ -56,7 +64,9 @@ impl InMemoryAction {
 
 impl fmt::Debug for InMemoryAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InMemoryAction").field("tool", &self.tool.spec().name).finish_non_exhaustive()
+        f.debug_struct("InMemoryAction")
+            .field("tool", &self.tool.spec().name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,8 +77,11 @@ impl Action for InMemoryAction {
     }
 
     async fn call(&self, call: Call<'_>) -> Result<String, ActionError> {
-        let made =
-            Made { pulse: call.pulse.clone(), id: call.id.to_owned(), arguments: call.arguments.clone() };
+        let made = Made {
+            pulse: call.pulse.clone(),
+            id: call.id.to_owned(),
+            arguments: call.arguments.clone(),
+        };
         self.made.lock().push(made.clone());
         (self.make)(made).await
     }

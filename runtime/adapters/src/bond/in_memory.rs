@@ -55,16 +55,26 @@ impl State {
         }
         self.fence += 1;
         let token = format!("{:032x}", rand::random::<u128>());
-        entry.held = Some(Held { token: token.clone(), until: now + ttl });
-        Some(BondGuard { session: session.clone(), token, fence: Fence(self.fence) })
+        entry.held = Some(Held {
+            token: token.clone(),
+            until: now + ttl,
+        });
+        Some(BondGuard {
+            session: session.clone(),
+            token,
+            fence: Fence(self.fence),
+        })
     }
 
     /// The session, if the Bond is still this guard's.
     fn held_by(&mut self, guard: &BondGuard) -> Option<&mut Session> {
         let now = Instant::now();
-        self.sessions
-            .get_mut(&guard.session)
-            .filter(|entry| entry.held.as_ref().is_some_and(|held| held.until > now && held.token == guard.token))
+        self.sessions.get_mut(&guard.session).filter(|entry| {
+            entry
+                .held
+                .as_ref()
+                .is_some_and(|held| held.until > now && held.token == guard.token)
+        })
     }
 
     fn let_go(&mut self, session: &SessionKey) {
@@ -86,7 +96,11 @@ impl Session {
 
 #[async_trait]
 impl Bond for InMemoryBond {
-    async fn acquire(&self, session: &SessionKey, ttl: Duration) -> Result<Option<BondGuard>, StoreError> {
+    async fn acquire(
+        &self,
+        session: &SessionKey,
+        ttl: Duration,
+    ) -> Result<Option<BondGuard>, StoreError> {
         Ok(self.0.lock().take(session, ttl))
     }
 
@@ -108,20 +122,33 @@ impl Bond for InMemoryBond {
             entry.line.push_back(ticket.clone());
         }
         Ok(match guard {
-            Some(guard) => Turn::Yours { guard, tickets: entry.next(take.max(1)) },
+            Some(guard) => Turn::Yours {
+                guard,
+                tickets: entry.next(take.max(1)),
+            },
             None => Turn::Waiting,
         })
     }
 
     async fn extend(&self, guard: &BondGuard, ttl: Duration) -> Result<bool, StoreError> {
         let mut state = self.0.lock();
-        let Some(entry) = state.held_by(guard) else { return Ok(false) };
-        entry.held = Some(Held { token: guard.token.clone(), until: Instant::now() + ttl });
+        let Some(entry) = state.held_by(guard) else {
+            return Ok(false);
+        };
+        entry.held = Some(Held {
+            token: guard.token.clone(),
+            until: Instant::now() + ttl,
+        });
         Ok(true)
     }
 
     async fn line(&self, guard: &BondGuard, most: usize) -> Result<Vec<PulseId>, StoreError> {
-        Ok(self.0.lock().held_by(guard).map(|entry| entry.next(most)).unwrap_or_default())
+        Ok(self
+            .0
+            .lock()
+            .held_by(guard)
+            .map(|entry| entry.next(most))
+            .unwrap_or_default())
     }
 
     async fn release_or_next(
@@ -131,12 +158,17 @@ impl Bond for InMemoryBond {
         most: usize,
     ) -> Result<Vec<PulseId>, StoreError> {
         let mut state = self.0.lock();
-        let Some(entry) = state.held_by(guard) else { return Ok(Vec::new()) };
+        let Some(entry) = state.held_by(guard) else {
+            return Ok(Vec::new());
+        };
         if entry.line.is_empty() {
             state.let_go(&guard.session);
             return Ok(Vec::new());
         }
-        entry.held = Some(Held { token: guard.token.clone(), until: Instant::now() + ttl });
+        entry.held = Some(Held {
+            token: guard.token.clone(),
+            until: Instant::now() + ttl,
+        });
         Ok(entry.next(most.max(1)))
     }
 

@@ -51,18 +51,31 @@ fn token() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
+/// As many as there may be in a line, of the number that was asked for: Redis counts in signed numbers.
+fn at_most(tickets: usize) -> usize {
+    tickets.min(LONGEST_LINE + 1)
+}
+
 fn tickets(ids: Vec<String>) -> Vec<PulseId> {
     ids.into_iter().map(PulseId::from).collect()
 }
 
 #[async_trait]
 impl Bond for RedisBond {
-    async fn acquire(&self, session: &SessionKey, ttl: Duration) -> Result<Option<BondGuard>, StoreError> {
+    async fn acquire(
+        &self,
+        session: &SessionKey,
+        ttl: Duration,
+    ) -> Result<Option<BondGuard>, StoreError> {
         let (key, token) = (self.held(session), token());
         let mut call = ACQUIRE.with(&[&key, &self.fence]);
         call.arg(&token).arg(millis(ttl));
         let fence = self.redis.eval(&ACQUIRE, &call, &key).await?;
-        Ok((fence != 0).then(|| BondGuard { session: session.clone(), token, fence: Fence(fence) }))
+        Ok((fence != 0).then(|| BondGuard {
+            session: session.clone(),
+            token,
+            fence: Fence(fence),
+        }))
     }
 
     async fn acquire_or_wait(
@@ -74,15 +87,26 @@ impl Bond for RedisBond {
     ) -> Result<Turn, StoreError> {
         let (key, token) = (self.held(session), token());
         let mut call = ACQUIRE_OR_WAIT.with(&[&key, &self.fence, &self.waiting(session)]);
-        call.arg(&token).arg(millis(ttl)).arg(ticket.as_str()).arg(take.max(1));
+        call.arg(&token)
+            .arg(millis(ttl))
+            .arg(ticket.as_str())
+            .arg(at_most(take.max(1)));
         call.arg(LONGEST_LINE).arg(millis(REMEMBERED));
-        let (fence, ids): (i64, Vec<String>) = self.redis.eval(&ACQUIRE_OR_WAIT, &call, &key).await?;
+        let (fence, ids): (i64, Vec<String>) =
+            self.redis.eval(&ACQUIRE_OR_WAIT, &call, &key).await?;
         Ok(match u64::try_from(fence) {
             Err(_) => Turn::Full,
             Ok(0) => Turn::Waiting,
             Ok(fence) => {
-                let guard = BondGuard { session: session.clone(), token, fence: Fence(fence) };
-                Turn::Yours { guard, tickets: tickets(ids) }
+                let guard = BondGuard {
+                    session: session.clone(),
+                    token,
+                    fence: Fence(fence),
+                };
+                Turn::Yours {
+                    guard,
+                    tickets: tickets(ids),
+                }
             }
         })
     }
@@ -97,7 +121,7 @@ impl Bond for RedisBond {
     async fn line(&self, guard: &BondGuard, most: usize) -> Result<Vec<PulseId>, StoreError> {
         let key = self.held(&guard.session);
         let mut call = LINE.with(&[&key, &self.waiting(&guard.session)]);
-        call.arg(&guard.token).arg(most);
+        call.arg(&guard.token).arg(at_most(most));
         self.redis.eval(&LINE, &call, &key).await.map(tickets)
     }
 
@@ -109,8 +133,13 @@ impl Bond for RedisBond {
     ) -> Result<Vec<PulseId>, StoreError> {
         let key = self.held(&guard.session);
         let mut call = RELEASE_OR_NEXT.with(&[&key, &self.waiting(&guard.session)]);
-        call.arg(&guard.token).arg(millis(ttl)).arg(most.max(1));
-        self.redis.eval(&RELEASE_OR_NEXT, &call, &key).await.map(tickets)
+        call.arg(&guard.token)
+            .arg(millis(ttl))
+            .arg(at_most(most.max(1)));
+        self.redis
+            .eval(&RELEASE_OR_NEXT, &call, &key)
+            .await
+            .map(tickets)
     }
 
     async fn release(&self, guard: &BondGuard) -> Result<bool, StoreError> {

@@ -37,12 +37,27 @@ impl Chronicle for InMemoryChronicle {
 
     async fn of_pulse(&self, id: &PulseId) -> Result<Vec<Entry>, StoreError> {
         let sessions = self.0.lock();
-        Ok(sessions.values().flatten().filter(|entry| entry.pulse == *id).cloned().collect())
+        Ok(sessions
+            .values()
+            .flatten()
+            .filter(|entry| entry.pulse == *id)
+            .cloned()
+            .collect())
     }
 
-    async fn of_session(&self, session: &SessionKey, most: usize) -> Result<Vec<Entry>, StoreError> {
+    async fn of_session(
+        &self,
+        session: &SessionKey,
+        most: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
         let sessions = self.0.lock();
-        let Some(entries) = sessions.get(session) else { return Ok(Vec::new()) };
-        Ok(entries.iter().skip(entries.len().saturating_sub(most)).cloned().collect())
+        let Some(entries) = sessions.get(session) else {
+            return Ok(Vec::new());
+        };
+        Ok(entries
+            .iter()
+            .skip(entries.len().saturating_sub(most))
+            .cloned()
+            .collect())
     }
 }

@@ -34,13 +34,21 @@ impl RedisChronicle {
     /// The Chronicle of this Spirit.
     #[must_use]
     pub fn new(redis: Redis) -> Self {
-        Self { redis, newest: NEWEST, ttl: KEPT }
+        Self {
+            redis,
+            newest: NEWEST,
+            ttl: KEPT,
+        }
     }
 
     /// Keeps the `newest` entries of a session, at least one, for `ttl` after the last.
     #[must_use]
     pub fn keeping(self, newest: usize, ttl: Duration) -> Self {
-        Self { newest: newest.max(1), ttl, ..self }
+        Self {
+            newest: newest.max(1),
+            ttl,
+            ..self
+        }
     }
 
     async fn last(&self, key: &str, most: usize) -> Result<Vec<Entry>, StoreError> {
@@ -67,10 +75,19 @@ impl Chronicle for RedisChronicle {
     }
 
     async fn of_pulse(&self, id: &PulseId) -> Result<Vec<Entry>, StoreError> {
-        self.last(&self.redis.scope().of("chronicle-pulse", id), OF_ONE_PULSE).await
+        self.last(&self.redis.scope().of("chronicle-pulse", id), OF_ONE_PULSE)
+            .await
     }
 
-    async fn of_session(&self, session: &SessionKey, most: usize) -> Result<Vec<Entry>, StoreError> {
-        self.last(&self.redis.scope().of("chronicle", session), most.min(self.newest)).await
+    async fn of_session(
+        &self,
+        session: &SessionKey,
+        most: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.last(
+            &self.redis.scope().of("chronicle", session),
+            most.min(self.newest),
+        )
+        .await
     }
 }

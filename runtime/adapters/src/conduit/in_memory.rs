@@ -29,14 +29,22 @@ impl InMemoryConduit {
         F: Fn(String, Value) -> R + Send + Sync + 'static,
         R: Future<Output = Result<String, ActionError>> + Send + 'static,
     {
-        let serve = Box::new(move |tool, arguments| -> BoxFuture<'static, _> { Box::pin(serve(tool, arguments)) });
-        Self { name: name.to_owned(), tools: tools.into(), serve }
+        let serve = Box::new(move |tool, arguments| -> BoxFuture<'static, _> {
+            Box::pin(serve(tool, arguments))
+        });
+        Self {
+            name: name.to_owned(),
+            tools: tools.into(),
+            serve,
+        }
     }
 }
 
 impl fmt::Debug for InMemoryConduit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InMemoryConduit").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("InMemoryConduit")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 

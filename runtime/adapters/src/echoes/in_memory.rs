@@ -31,12 +31,20 @@ impl InMemoryEchoes {
 
 #[async_trait]
 impl Echoes for InMemoryEchoes {
-    async fn append(&self, session: &SessionKey, fence: Option<Fence>, echoes: &[Echo]) -> Result<(), StoreError> {
+    async fn append(
+        &self,
+        session: &SessionKey,
+        fence: Option<Fence>,
+        echoes: &[Echo],
+    ) -> Result<(), StoreError> {
         let mut conversations = self.0.lock();
         let conversation = conversations.entry(session.clone()).or_default();
         if let Some(offered) = fence {
             if offered < conversation.fence {
-                return Err(StoreError::Fenced { offered, newest: conversation.fence });
+                return Err(StoreError::Fenced {
+                    offered,
+                    newest: conversation.fence,
+                });
             }
             conversation.fence = offered;
         }
@@ -54,8 +62,14 @@ impl Echoes for InMemoryEchoes {
 
     async fn recent(&self, session: &SessionKey, most: usize) -> Result<Vec<Echo>, StoreError> {
         let conversations = self.0.lock();
-        let Some(conversation) = conversations.get(session) else { return Ok(Vec::new()) };
+        let Some(conversation) = conversations.get(session) else {
+            return Ok(Vec::new());
+        };
         let echoes = &conversation.echoes;
-        Ok(echoes.iter().skip(echoes.len().saturating_sub(most)).cloned().collect())
+        Ok(echoes
+            .iter()
+            .skip(echoes.len().saturating_sub(most))
+            .cloned()
+            .collect())
     }
 }

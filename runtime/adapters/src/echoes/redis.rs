@@ -31,33 +31,59 @@ impl RedisEchoes {
     /// The conversations of this Spirit.
     #[must_use]
     pub fn new(redis: Redis) -> Self {
-        Self { redis, newest: NEWEST, ttl: KEPT }
+        Self {
+            redis,
+            newest: NEWEST,
+            ttl: KEPT,
+        }
     }
 
     /// Keeps the `newest` Echoes of a session, at least one, for `ttl` after the last.
     #[must_use]
     pub fn keeping(self, newest: usize, ttl: Duration) -> Self {
-        Self { newest: newest.max(1), ttl, ..self }
+        Self {
+            newest: newest.max(1),
+            ttl,
+            ..self
+        }
     }
 }
 
 #[async_trait]
 impl Echoes for RedisEchoes {
-    async fn append(&self, session: &SessionKey, fence: Option<Fence>, echoes: &[Echo]) -> Result<(), StoreError> {
+    async fn append(
+        &self,
+        session: &SessionKey,
+        fence: Option<Fence>,
+        echoes: &[Echo],
+    ) -> Result<(), StoreError> {
         let scope = self.redis.scope();
         let key = scope.of("echoes", session);
-        let keys = [&*key, &scope.of("echoes-ids", session), &scope.of("echoes-fence", session)];
+        let keys = [
+            &*key,
+            &scope.of("echoes-ids", session),
+            &scope.of("echoes-fence", session),
+        ];
         let mut call = APPEND.with(&keys);
         match fence {
             Some(fence) => call.arg(fence.0),
             None => call.arg(""),
         };
-        call.arg(millis(FENCE_REMEMBERED)).arg(self.newest).arg(KNOWN_IDS).arg(millis(self.ttl));
+        call.arg(millis(FENCE_REMEMBERED))
+            .arg(self.newest)
+            .arg(KNOWN_IDS)
+            .arg(millis(self.ttl));
         for echo in echoes {
             call.arg(&echo.id).arg(encode(echo, &key)?);
         }
-        match (self.redis.eval::<Option<u64>>(&APPEND, &call, &key).await?, fence) {
-            (Some(newest), Some(offered)) => Err(StoreError::Fenced { offered, newest: Fence(newest) }),
+        match (
+            self.redis.eval::<Option<u64>>(&APPEND, &call, &key).await?,
+            fence,
+        ) {
+            (Some(newest), Some(offered)) => Err(StoreError::Fenced {
+                offered,
+                newest: Fence(newest),
+            }),
             _ => Ok(()),
         }
     }
@@ -68,7 +94,9 @@ impl Echoes for RedisEchoes {
         }
         let key = self.redis.scope().of("echoes", session);
         let mut read = redis::cmd("LRANGE");
-        read.arg(&key).arg(format_args!("-{}", most.min(self.newest)).to_string()).arg(-1);
+        read.arg(&key)
+            .arg(format_args!("-{}", most.min(self.newest)).to_string())
+            .arg(-1);
         let echoes: Vec<String> = self.redis.run(&read, &key).await?;
         decode_all(&echoes, &key)
     }

@@ -30,9 +30,16 @@ impl HashingEmbedder {
                 *entry += sign * weight;
             }
         };
-        for word in text.to_lowercase().split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        for word in text
+            .to_lowercase()
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+        {
             add(word.as_bytes(), WORD);
-            let edged: Vec<char> = std::iter::once('<').chain(word.chars()).chain(std::iter::once('>')).collect();
+            let edged: Vec<char> = std::iter::once('<')
+                .chain(word.chars())
+                .chain(std::iter::once('>'))
+                .collect();
             for triple in edged.windows(3) {
                 add(triple.iter().collect::<String>().as_bytes(), 1.0);
             }
@@ -67,7 +74,9 @@ impl Embedder for HashingEmbedder {
 
 /// FNV-1a with 64 bits (draft-eastlake-fnv): the standard library's hash may change, and stored vectors may not.
 fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 #[cfg(test)]
@@ -76,7 +85,12 @@ mod tests {
 
     fn near(a: &str, b: &str) -> f32 {
         let embedder = HashingEmbedder::new();
-        embedder.vector(a).iter().zip(embedder.vector(b)).map(|(a, b)| a * b).sum()
+        embedder
+            .vector(a)
+            .iter()
+            .zip(embedder.vector(b))
+            .map(|(a, b)| a * b)
+            .sum()
     }
 
     #[test]
@@ -84,7 +98,10 @@ mod tests {
         let question = "When do you open on Sundays?";
         let opening = near(question, "On Sundays we open at nine.");
         let prices = near(question, "A flat white costs four euros.");
-        assert!(opening > prices + 0.2, "{opening} is not well above {prices}");
+        assert!(
+            opening > prices + 0.2,
+            "{opening} is not well above {prices}"
+        );
     }
 
     #[test]

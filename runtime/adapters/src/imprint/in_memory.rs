@@ -43,7 +43,9 @@ impl Imprint for InMemoryImprint {
 
     async fn forget(&self, of: &SessionKey, texts: &[&str]) -> Result<u64, StoreError> {
         let mut people = self.0.lock();
-        let Some(known) = people.get_mut(of) else { return Ok(0) };
+        let Some(known) = people.get_mut(of) else {
+            return Ok(0);
+        };
         let before = known.len();
         known.retain(|fact| !texts.is_empty() && !texts.contains(&fact.text.as_str()));
         Ok((before - known.len()) as u64)

@@ -57,7 +57,11 @@ impl State {
 
 #[async_trait]
 impl Inbox for InMemoryInbox {
-    async fn accept(&self, pulses: &[Pulse], lease: Duration) -> Result<Vec<Acceptance>, StoreError> {
+    async fn accept(
+        &self,
+        pulses: &[Pulse],
+        lease: Duration,
+    ) -> Result<Vec<Acceptance>, StoreError> {
         let mut state = self.0.lock();
         let now = Instant::now();
         state.forget_the_old(now);
@@ -82,7 +86,11 @@ impl Inbox for InMemoryInbox {
     async fn reclaim(&self, most: usize, lease: Duration) -> Result<Vec<Delivery>, StoreError> {
         let mut state = self.0.lock();
         let now = Instant::now();
-        let mut lapsed: Vec<&mut Waiting> = state.waiting.values_mut().filter(|held| held.leased_until <= now).collect();
+        let mut lapsed: Vec<&mut Waiting> = state
+            .waiting
+            .values_mut()
+            .filter(|held| held.leased_until <= now)
+            .collect();
         lapsed.sort_unstable_by_key(|held| held.order);
         lapsed.truncate(most);
         let again = |held: &mut Waiting| {
@@ -106,7 +114,10 @@ impl Inbox for InMemoryInbox {
 
     async fn renew(&self, id: &PulseId, attempt: u32, lease: Duration) -> Result<bool, StoreError> {
         let mut state = self.0.lock();
-        let held = state.waiting.get_mut(id).filter(|held| held.delivery.attempt == attempt);
+        let held = state
+            .waiting
+            .get_mut(id)
+            .filter(|held| held.delivery.attempt == attempt);
         let Some(held) = held else { return Ok(false) };
         held.leased_until = Instant::now() + lease;
         Ok(true)
@@ -129,7 +140,15 @@ impl Inbox for InMemoryInbox {
 
     async fn depth(&self) -> Result<Depth, StoreError> {
         let state = self.0.lock();
-        let oldest = state.waiting.values().map(|held| held.since.elapsed()).max().unwrap_or_default();
-        Ok(Depth { pulses: state.waiting.len() as u64, oldest })
+        let oldest = state
+            .waiting
+            .values()
+            .map(|held| held.since.elapsed())
+            .max()
+            .unwrap_or_default();
+        Ok(Depth {
+            pulses: state.waiting.len() as u64,
+            oldest,
+        })
     }
 }

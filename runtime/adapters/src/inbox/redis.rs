@@ -52,11 +52,17 @@ impl RedisInbox {
 
     /// The Pulses that a script gave. One that cannot be read is left where it is, so that it does not hold up the rest.
     fn deliveries(&self, found: Vec<(String, String, u32, u8)>) -> Vec<Delivery> {
-        let delivery = |(id, pulse, retries, speech): (String, String, u32, u8)| match serde_json::from_str(&pulse) {
-            Ok(pulse) => Some(Delivery { pulse, attempt: retries.saturating_add(1), speech: spoken(speech) }),
-            Err(error) => {
-                tracing::error!(pulse = id, key = self.pulses, %error, "a Pulse in the Inbox cannot be read");
-                None
+        let delivery = |(id, pulse, retries, speech): (String, String, u32, u8)| {
+            match serde_json::from_str(&pulse) {
+                Ok(pulse) => Some(Delivery {
+                    pulse,
+                    attempt: retries.saturating_add(1),
+                    speech: spoken(speech),
+                }),
+                Err(error) => {
+                    tracing::error!(pulse = id, key = self.pulses, %error, "a Pulse in the Inbox cannot be read");
+                    None
+                }
             }
         };
         found.into_iter().filter_map(delivery).collect()
@@ -82,25 +88,52 @@ fn digit(speech: Speech) -> u8 {
 
 #[async_trait]
 impl Inbox for RedisInbox {
-    async fn accept(&self, pulses: &[Pulse], lease: Duration) -> Result<Vec<Acceptance>, StoreError> {
+    async fn accept(
+        &self,
+        pulses: &[Pulse],
+        lease: Duration,
+    ) -> Result<Vec<Acceptance>, StoreError> {
         if pulses.is_empty() {
             return Ok(Vec::new());
         }
-        let seen: Vec<String> = pulses.iter().map(|pulse| self.redis.scope().of("seen", &pulse.id)).collect();
+        let seen: Vec<String> = pulses
+            .iter()
+            .map(|pulse| self.redis.scope().of("seen", &pulse.id))
+            .collect();
         let mut keys = vec![self.pulses.as_str(), &self.leases, &self.order];
         keys.extend(seen.iter().map(String::as_str));
         let mut call = ACCEPT.with(&keys);
-        call.arg(micros(lease)).arg(millis(REMEMBERED)).arg(millis(ABANDONED));
+        call.arg(micros(lease))
+            .arg(millis(REMEMBERED))
+            .arg(millis(ABANDONED));
         for pulse in pulses {
-            call.arg(pulse.id.as_str()).arg(encode(pulse, &self.pulses)?);
+            call.arg(pulse.id.as_str())
+                .arg(encode(pulse, &self.pulses)?);
         }
         let news: Vec<bool> = self.redis.eval(&ACCEPT, &call, &self.pulses).await?;
-        Ok(news.into_iter().map(|new| if new { Acceptance::New } else { Acceptance::Duplicate }).collect())
+        Ok(news
+            .into_iter()
+            .map(|new| {
+                if new {
+                    Acceptance::New
+                } else {
+                    Acceptance::Duplicate
+                }
+            })
+            .collect())
     }
 
     async fn reclaim(&self, most: usize, lease: Duration) -> Result<Vec<Delivery>, StoreError> {
-        let mut call = RECLAIM.with(&[&self.pulses, &self.leases, &self.order, &self.attempts, &self.speech]);
-        call.arg(most.min(MOST)).arg(micros(lease)).arg(millis(ABANDONED));
+        let mut call = RECLAIM.with(&[
+            &self.pulses,
+            &self.leases,
+            &self.order,
+            &self.attempts,
+            &self.speech,
+        ]);
+        call.arg(most.min(MOST))
+            .arg(micros(lease))
+            .arg(millis(ABANDONED));
         let found = self.redis.eval(&RECLAIM, &call, &self.pulses).await?;
         Ok(self.deliveries(found))
     }
@@ -120,19 +153,29 @@ impl Inbox for RedisInbox {
 
     async fn renew(&self, id: &PulseId, attempt: u32, lease: Duration) -> Result<bool, StoreError> {
         let mut call = RENEW.with(&[&self.pulses, &self.leases, &self.attempts]);
-        call.arg(id.as_str()).arg(attempt.saturating_sub(1)).arg(micros(lease));
+        call.arg(id.as_str())
+            .arg(attempt.saturating_sub(1))
+            .arg(micros(lease));
         self.redis.eval(&RENEW, &call, &self.pulses).await
     }
 
     async fn mark(&self, id: &PulseId, speech: Speech) -> Result<(), StoreError> {
         let mut call = MARK.with(&[&self.pulses, &self.speech]);
-        call.arg(id.as_str()).arg(digit(speech)).arg(millis(ABANDONED));
+        call.arg(id.as_str())
+            .arg(digit(speech))
+            .arg(millis(ABANDONED));
         self.redis.eval(&MARK, &call, &self.pulses).await
     }
 
     async fn finish(&self, ids: &[PulseId]) -> Result<(), StoreError> {
         for ids in ids.chunks(MOST) {
-            let mut call = FINISH.with(&[&self.pulses, &self.leases, &self.order, &self.attempts, &self.speech]);
+            let mut call = FINISH.with(&[
+                &self.pulses,
+                &self.leases,
+                &self.order,
+                &self.attempts,
+                &self.speech,
+            ]);
             for id in ids {
                 call.arg(id.as_str());
             }
@@ -143,11 +186,25 @@ impl Inbox for RedisInbox {
 
     async fn depth(&self) -> Result<Depth, StoreError> {
         let mut look = redis::pipe();
-        look.cmd("ZCARD").arg(&self.order).cmd("ZRANGE").arg(&self.order).arg(0).arg(0).arg("WITHSCORES").cmd("TIME");
+        look.cmd("ZCARD")
+            .arg(&self.order)
+            .cmd("ZRANGE")
+            .arg(&self.order)
+            .arg(0)
+            .arg(0)
+            .arg("WITHSCORES")
+            .cmd("TIME");
         let (pulses, oldest, (seconds, micros)): (u64, Vec<(String, f64)>, (u64, u64)) =
             self.redis.run_all(&look, &self.order).await?;
         let now = Duration::from_secs(seconds) + Duration::from_micros(micros);
-        let since = oldest.first().and_then(|(_, since)| Duration::try_from_secs_f64(since / 1e6).ok());
-        Ok(Depth { pulses, oldest: since.map(|since| now.saturating_sub(since)).unwrap_or_default() })
+        let since = oldest
+            .first()
+            .and_then(|(_, since)| Duration::try_from_secs_f64(since / 1e6).ok());
+        Ok(Depth {
+            pulses,
+            oldest: since
+                .map(|since| now.saturating_sub(since))
+                .unwrap_or_default(),
+        })
     }
 }

@@ -24,7 +24,12 @@ impl InMemoryLore {
 
 #[async_trait]
 impl Lore for InMemoryLore {
-    async fn search(&self, vector: &[f32], top_k: usize, min_score: f32) -> Result<Vec<Match>, StoreError> {
+    async fn search(
+        &self,
+        vector: &[f32],
+        top_k: usize,
+        min_score: f32,
+    ) -> Result<Vec<Match>, StoreError> {
         let passages = self.0.lock();
         // In the order of ids, which a stable sort keeps among equals.
         let mut found: Vec<(f32, &Passage)> = passages
@@ -34,7 +39,13 @@ impl Lore for InMemoryLore {
             .collect();
         found.sort_by(|(a, _), (b, _)| b.partial_cmp(a).unwrap_or(Ordering::Equal));
         found.truncate(top_k);
-        Ok(found.into_iter().map(|(score, passage)| Match { passage: passage.clone(), score }).collect())
+        Ok(found
+            .into_iter()
+            .map(|(score, passage)| Match {
+                passage: passage.clone(),
+                score,
+            })
+            .collect())
     }
 
     async fn put(&self, passages: &[(Passage, Vec<f32>)]) -> Result<(), StoreError> {

@@ -49,8 +49,13 @@ impl InMemoryMemory {
 impl Memory for InMemoryMemory {
     async fn recall(&self, session: &SessionKey) -> Result<Recollection, StoreError> {
         let state = self.0.lock();
-        let kept = state.kept.get(session).filter(|kept| kept.until > Instant::now());
-        Ok(kept.map(|kept| kept.recollection.clone()).unwrap_or_default())
+        let kept = state
+            .kept
+            .get(session)
+            .filter(|kept| kept.until > Instant::now());
+        Ok(kept
+            .map(|kept| kept.recollection.clone())
+            .unwrap_or_default())
     }
 
     async fn keep(
@@ -61,10 +66,22 @@ impl Memory for InMemoryMemory {
         ttl: Duration,
     ) -> Result<(), StoreError> {
         let mut state = self.0.lock();
-        if let Some(newest) = state.kept.get(session).map(|kept| kept.fence).filter(|newest| fence < *newest) {
-            return Err(StoreError::Fenced { offered: fence, newest });
+        if let Some(newest) = state
+            .kept
+            .get(session)
+            .map(|kept| kept.fence)
+            .filter(|newest| fence < *newest)
+        {
+            return Err(StoreError::Fenced {
+                offered: fence,
+                newest,
+            });
         }
-        let kept = Kept { fence, until: Instant::now() + ttl, recollection: recollection.clone() };
+        let kept = Kept {
+            fence,
+            until: Instant::now() + ttl,
+            recollection: recollection.clone(),
+        };
         state.kept.insert(session.clone(), kept);
         Ok(())
     }
@@ -73,7 +90,11 @@ impl Memory for InMemoryMemory {
         let mut state = self.0.lock();
         let now = Instant::now();
         let key = (session.clone(), tally);
-        match state.tallies.get_mut(&key).filter(|count| count.until > now) {
+        match state
+            .tallies
+            .get_mut(&key)
+            .filter(|count| count.until > now)
+        {
             Some(count) => {
                 count.sum = count.sum.saturating_add(add);
                 Ok(count.sum)
@@ -83,7 +104,13 @@ impl Memory for InMemoryMemory {
                 Ok(0)
             }
             None => {
-                state.tallies.insert(key, Count { until: now + tally.window(), sum: add });
+                state.tallies.insert(
+                    key,
+                    Count {
+                        until: now + tally.window(),
+                        sum: add,
+                    },
+                );
                 Ok(add)
             }
         }

@@ -50,9 +50,15 @@ impl Memory for RedisMemory {
         let scope = self.redis.scope();
         let key = scope.of("memory", session);
         let mut call = KEEP.with(&[&key, &scope.of("memory-fence", session)]);
-        call.arg(fence.0).arg(millis(ttl.max(FENCE_REMEMBERED))).arg(encode(recollection, &key)?).arg(millis(ttl));
+        call.arg(fence.0)
+            .arg(millis(ttl.max(FENCE_REMEMBERED)))
+            .arg(encode(recollection, &key)?)
+            .arg(millis(ttl));
         match self.redis.eval::<Option<u64>>(&KEEP, &call, &key).await? {
-            Some(newest) => Err(StoreError::Fenced { offered: fence, newest: Fence(newest) }),
+            Some(newest) => Err(StoreError::Fenced {
+                offered: fence,
+                newest: Fence(newest),
+            }),
             None => Ok(()),
         }
     }

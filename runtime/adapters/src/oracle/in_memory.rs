@@ -44,7 +44,11 @@ impl InMemoryOracle {
         R: Future<Output = Result<Reply, OracleError>> + Send + 'static,
     {
         let answer = Box::new(move |asked| -> BoxFuture<'static, _> { Box::pin(answer(asked)) });
-        Self { model: "in-memory".to_owned(), answer, asked: Shared::default() }
+        Self {
+            model: "in-memory".to_owned(),
+            answer,
+            asked: Shared::default(),
+        }
     }
 
     /// What it was asked, oldest first.
@@ -55,7 +59,9 @@ impl InMemoryOracle {
 
 impl fmt::Debug for InMemoryOracle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InMemoryOracle").field("model", &self.model).finish_non_exhaustive()
+        f.debug_struct("InMemoryOracle")
+            .field("model", &self.model)
+            .finish_non_exhaustive()
     }
 }
 
@@ -69,7 +75,11 @@ impl Oracle for InMemoryOracle {
         &self.model
     }
 
-    async fn ask(&self, question: Question<'_>, on_text: Option<OnText<'_>>) -> Result<Reply, OracleError> {
+    async fn ask(
+        &self,
+        question: Question<'_>,
+        on_text: Option<OnText<'_>>,
+    ) -> Result<Reply, OracleError> {
         let asked = Asked {
             system: question.system.to_owned(),
             turns: question.turns.to_vec(),

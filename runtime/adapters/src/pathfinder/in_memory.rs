@@ -25,14 +25,18 @@ impl InMemoryPathfinder {
         F: Fn(Pulse, Option<SpiritName>) -> R + Send + Sync + 'static,
         R: Future<Output = Choice> + Send + 'static,
     {
-        let choose = Box::new(move |pulse, current| -> BoxFuture<'static, _> { Box::pin(choose(pulse, current)) });
+        let choose = Box::new(move |pulse, current| -> BoxFuture<'static, _> {
+            Box::pin(choose(pulse, current))
+        });
         Self { sticks, choose }
     }
 }
 
 impl fmt::Debug for InMemoryPathfinder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InMemoryPathfinder").field("sticks", &self.sticks).finish_non_exhaustive()
+        f.debug_struct("InMemoryPathfinder")
+            .field("sticks", &self.sticks)
+            .finish_non_exhaustive()
     }
 }
 

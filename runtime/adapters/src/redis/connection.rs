@@ -8,8 +8,8 @@ use std::{
 
 use eywa_weave::StoreError;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline, RedisError,
-    ServerErrorKind, aio::MultiplexedConnection, io::tcp::TcpSettings,
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline,
+    RedisError, ServerErrorKind, aio::MultiplexedConnection, io::tcp::TcpSettings,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync::Mutex, time::Instant};
@@ -40,7 +40,9 @@ pub struct Redis {
 
 /// The URL of a Redis cannot be used. Does not repeat the URL, which may hold a password.
 #[derive(Debug, thiserror::Error)]
-#[error("the Redis URL cannot be used: {0}. Write it as redis://user:password@host:6379/0, or rediss:// for TLS")]
+#[error(
+    "the Redis URL cannot be used: {0}. Write it as redis://user:password@host:6379/0, or rediss:// for TLS"
+)]
 pub struct InvalidUrl(String);
 
 struct Link {
@@ -74,7 +76,10 @@ impl Redis {
     /// When the URL cannot be used.
     pub fn new(url: &SecretString, scope: Scope) -> Result<Self, InvalidUrl> {
         let invalid = |error: RedisError| InvalidUrl(error.to_string());
-        let info = url.expose_secret().into_connection_info().map_err(invalid)?;
+        let info = url
+            .expose_secret()
+            .into_connection_info()
+            .map_err(invalid)?;
         // A peer that vanished without a word is given up as soon as an answer is late, not after the kernel's quarter of
         // an hour.
         let settings = TcpSettings::default().set_nodelay(true);
@@ -85,14 +90,25 @@ impl Redis {
             .set_connection_timeout(Some(CONNECT_WITHIN))
             .set_response_timeout(Some(ANSWER_WITHIN))
             .set_pipeline_buffer_size(WAITING_TO_BE_WRITTEN);
-        let link = Link { client, config, live: RwLock::default(), attempts: Mutex::default() };
-        Ok(Self { link: Arc::new(link), scope })
+        let link = Link {
+            client,
+            config,
+            live: RwLock::default(),
+            attempts: Mutex::default(),
+        };
+        Ok(Self {
+            link: Arc::new(link),
+            scope,
+        })
     }
 
     /// Another Spirit's place in the same Redis, on the same connection.
     #[must_use]
     pub fn scoped(&self, scope: Scope) -> Self {
-        Self { link: self.link.clone(), scope }
+        Self {
+            link: self.link.clone(),
+            scope,
+        }
     }
 
     /// Whether Redis answers.
@@ -109,14 +125,22 @@ impl Redis {
     }
 
     /// Runs a command. `key` is for the error when the answer cannot be read.
-    pub(crate) async fn run<T: FromRedisValue>(&self, command: &Cmd, key: &str) -> Result<T, StoreError> {
+    pub(crate) async fn run<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+        key: &str,
+    ) -> Result<T, StoreError> {
         let mut live = self.link.live().await?;
         let answer = command.query_async(&mut live.connection).await;
         answer.map_err(|error| self.link.failed(live.generation, error, key))
     }
 
     /// Runs several commands in one round trip.
-    pub(crate) async fn run_all<T: FromRedisValue>(&self, commands: &Pipeline, key: &str) -> Result<T, StoreError> {
+    pub(crate) async fn run_all<T: FromRedisValue>(
+        &self,
+        commands: &Pipeline,
+        key: &str,
+    ) -> Result<T, StoreError> {
         let mut live = self.link.live().await?;
         let answer = commands.query_async(&mut live.connection).await;
         answer.map_err(|error| self.link.failed(live.generation, error, key))
@@ -132,7 +156,8 @@ impl Redis {
         let mut live = self.link.live().await?;
         let connection = &mut live.connection;
         let mut answer = call.query_async(connection).await;
-        let unknown = |error: &RedisError| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript);
+        let unknown =
+            |error: &RedisError| error.kind() == ErrorKind::Server(ServerErrorKind::NoScript);
         if answer.as_ref().is_err_and(unknown) {
             answer = match script.load().exec_async(connection).await {
                 Ok(()) => call.query_async(connection).await,
@@ -145,13 +170,18 @@ impl Redis {
 
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redis").field("scope", &self.scope).finish_non_exhaustive()
+        f.debug_struct("Redis")
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
     }
 }
 
 impl Link {
     fn known(&self) -> Option<Live> {
-        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.live
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The connection, opened if need be.
@@ -169,16 +199,30 @@ impl Link {
         {
             return Err(StoreError::unavailable(STORE, reason));
         }
-        match self.client.get_multiplexed_async_connection_with_config(&self.config).await {
+        match self
+            .client
+            .get_multiplexed_async_connection_with_config(&self.config)
+            .await
+        {
             Ok(connection) => {
-                let live = Live { generation: attempts.generation + 1, connection };
-                *attempts = Attempts { generation: live.generation, ..Attempts::default() };
+                let live = Live {
+                    generation: attempts.generation + 1,
+                    connection,
+                };
+                *attempts = Attempts {
+                    generation: live.generation,
+                    ..Attempts::default()
+                };
                 *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(live.clone());
                 Ok(live)
             }
             Err(error) => {
                 let reason = format!("no connection: {error}");
-                tracing::warn!(failed = attempts.failed + 1, reason, "Redis cannot be reached");
+                tracing::warn!(
+                    failed = attempts.failed + 1,
+                    reason,
+                    "Redis cannot be reached"
+                );
                 attempts.pause = Some((Instant::now() + pause(attempts.failed), reason.clone()));
                 attempts.failed = attempts.failed.saturating_add(1);
                 Err(StoreError::unavailable(STORE, reason))
@@ -192,12 +236,20 @@ impl Link {
         let read_only = error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
         if error.is_unrecoverable_error() || error.is_timeout() || read_only {
             let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
-            if live.as_ref().is_some_and(|live| live.generation == generation) {
+            if live
+                .as_ref()
+                .is_some_and(|live| live.generation == generation)
+            {
                 *live = None;
             }
         }
         let foreign = error.code() == Some("WRONGTYPE");
-        if foreign || matches!(error.kind(), ErrorKind::Parse | ErrorKind::UnexpectedReturnType) {
+        if foreign
+            || matches!(
+                error.kind(),
+                ErrorKind::Parse | ErrorKind::UnexpectedReturnType
+            )
+        {
             return StoreError::unreadable(STORE, key, error);
         }
         StoreError::unavailable(STORE, error)
@@ -207,7 +259,9 @@ impl Link {
 /// How long to leave Redis alone after so many failures before this one: doubled each time up to a ceiling, and from half
 /// of that on by chance, so that pods do not come all at once.
 fn pause(failed: u32) -> Duration {
-    let ceiling = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(failed)).min(LONGEST_PAUSE);
+    let ceiling = FIRST_PAUSE
+        .saturating_mul(2_u32.saturating_pow(failed))
+        .min(LONGEST_PAUSE);
     ceiling.mul_f64(rand::random_range(0.5..=1.0))
 }
 
@@ -221,9 +275,16 @@ mod tests {
 
     #[test]
     fn a_url_that_cannot_be_used_is_refused_without_being_repeated() {
-        for url in ["http://:fake-password@host", "fake-password", "redis://:fake-password@host:port"] {
+        for url in [
+            "http://:fake-password@host",
+            "fake-password",
+            "redis://:fake-password@host:port",
+        ] {
             let refused = redis(url).expect_err(url).to_string();
-            assert!(refused.contains("redis://user:password@host:6379/0"), "{refused}");
+            assert!(
+                refused.contains("redis://user:password@host:6379/0"),
+                "{refused}"
+            );
             assert!(!refused.contains("fake-password"), "{refused}");
         }
     }
@@ -231,14 +292,20 @@ mod tests {
     #[test]
     fn the_password_is_not_in_what_is_printed() {
         let printed = format!("{:?}", redis("redis://:fake-password@127.0.0.1:1").unwrap());
-        assert!(printed.contains("barista") && !printed.contains("fake-password"), "{printed}");
+        assert!(
+            printed.contains("barista") && !printed.contains("fake-password"),
+            "{printed}"
+        );
     }
 
     #[test]
     fn pauses_grow_up_to_a_ceiling() {
         for failed in [0, 1, 5, 31, 32, u32::MAX] {
             let pause = pause(failed);
-            assert!(pause >= FIRST_PAUSE / 2 && pause <= LONGEST_PAUSE, "{failed}: {pause:?}");
+            assert!(
+                pause >= FIRST_PAUSE / 2 && pause <= LONGEST_PAUSE,
+                "{failed}: {pause:?}"
+            );
         }
         assert!(pause(20) >= LONGEST_PAUSE / 2);
     }

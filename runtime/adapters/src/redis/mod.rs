@@ -76,7 +76,9 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// A duration in whole milliseconds, at least one: Redis refuses a TTL of zero.
 pub(crate) fn millis(time: Duration) -> u64 {
-    u64::try_from(time.min(LONGEST).as_millis()).unwrap_or(u64::MAX).max(1)
+    u64::try_from(time.min(LONGEST).as_millis())
+        .unwrap_or(u64::MAX)
+        .max(1)
 }
 
 /// A duration in whole microseconds.
@@ -95,6 +97,9 @@ pub(crate) fn decode<T: DeserializeOwned>(json: &str, key: &str) -> Result<T, St
 }
 
 /// A list of values from JSON.
-pub(crate) fn decode_all<T: DeserializeOwned>(json: &[String], key: &str) -> Result<Vec<T>, StoreError> {
+pub(crate) fn decode_all<T: DeserializeOwned>(
+    json: &[String],
+    key: &str,
+) -> Result<Vec<T>, StoreError> {
     json.iter().map(|json| decode(json, key)).collect()
 }

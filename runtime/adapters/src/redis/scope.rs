@@ -13,7 +13,9 @@ impl Scope {
     /// and `.`.
     #[must_use]
     pub fn new(namespace: &str, spirit: &str) -> Self {
-        Self { prefix: format!("eywa:{{{namespace}/{spirit}}}:").into() }
+        Self {
+            prefix: format!("eywa:{{{namespace}/{spirit}}}:").into(),
+        }
     }
 
     /// The one key of a kind.
@@ -36,7 +38,10 @@ mod tests {
         let scope = Scope::new("cafe", "barista");
         assert_eq!(scope.only("inbox"), "eywa:{cafe/barista}:inbox");
         // The first braces count, so a sender cannot move a key to another node.
-        assert_eq!(scope.of("bond", "web/{x}"), "eywa:{cafe/barista}:bond:web/{x}");
+        assert_eq!(
+            scope.of("bond", "web/{x}"),
+            "eywa:{cafe/barista}:bond:web/{x}"
+        );
     }
 
     #[test]

@@ -15,7 +15,10 @@ pub(crate) struct Script {
 
 impl Script {
     pub(crate) fn new(source: &'static str) -> Self {
-        Self { source, hash: redis::Script::new(source).get_hash().to_owned() }
+        Self {
+            source,
+            hash: redis::Script::new(source).get_hash().to_owned(),
+        }
     }
 
     /// A call of it with these keys. The caller adds the arguments.
@@ -36,7 +39,9 @@ impl Script {
 /// The script of this file of `redis/scripts`.
 macro_rules! script {
     ($file:literal) => {
-        $crate::redis::LazyScript::new(|| $crate::redis::Script::new(include_str!(concat!("../redis/scripts/", $file))))
+        $crate::redis::LazyScript::new(|| {
+            $crate::redis::Script::new(include_str!(concat!("../redis/scripts/", $file)))
+        })
     };
 }
 pub(crate) use script;

@@ -42,18 +42,33 @@ impl InMemoryRites {
 #[async_trait]
 impl Rites for InMemoryRites {
     async fn park(&self, asked: &Asked) -> Result<(), StoreError> {
-        let parked = || Parked { asked: asked.clone(), standing: Standing::Pending };
+        let parked = || Parked {
+            asked: asked.clone(),
+            standing: Standing::Pending,
+        };
         self.0.lock().entry(asked.id.clone()).or_insert_with(parked);
         Ok(())
     }
 
     async fn get(&self, id: &str, now: Timestamp) -> Result<Option<(Asked, Standing)>, StoreError> {
-        Ok(self.0.lock().get(id).map(|parked| (parked.asked.clone(), parked.at(now))))
+        Ok(self
+            .0
+            .lock()
+            .get(id)
+            .map(|parked| (parked.asked.clone(), parked.at(now))))
     }
 
-    async fn decide(&self, id: &str, approved: bool, _by: &str, now: Timestamp) -> Result<Option<Standing>, StoreError> {
+    async fn decide(
+        &self,
+        id: &str,
+        approved: bool,
+        _by: &str,
+        now: Timestamp,
+    ) -> Result<Option<Standing>, StoreError> {
         let mut rites = self.0.lock();
-        let Some(parked) = rites.get_mut(id) else { return Ok(None) };
+        let Some(parked) = rites.get_mut(id) else {
+            return Ok(None);
+        };
         parked.standing = match parked.at(now) {
             Standing::Pending if approved => Standing::Approved,
             Standing::Pending => Standing::Denied,
@@ -64,11 +79,18 @@ impl Rites for InMemoryRites {
 
     async fn consume(&self, id: &str, generation: i64, now: Timestamp) -> Result<bool, StoreError> {
         let mut rites = self.0.lock();
-        let Some(parked) = rites.get_mut(id).filter(|parked| parked.at(now) == Standing::Approved) else {
+        let Some(parked) = rites
+            .get_mut(id)
+            .filter(|parked| parked.at(now) == Standing::Approved)
+        else {
             return Ok(false);
         };
         let same = parked.asked.generation == generation;
-        parked.standing = if same { Standing::Consumed } else { Standing::Void };
+        parked.standing = if same {
+            Standing::Consumed
+        } else {
+            Standing::Void
+        };
         Ok(same)
     }
 }

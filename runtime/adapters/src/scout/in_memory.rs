@@ -25,14 +25,20 @@ impl InMemoryScout {
         F: Fn(Pulse, Turns) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Harvest, ScoutError>> + Send + 'static,
     {
-        let look = Box::new(move |pulse, turns| -> BoxFuture<'static, _> { Box::pin(look(pulse, turns)) });
-        Self { name: name.to_owned(), look }
+        let look =
+            Box::new(move |pulse, turns| -> BoxFuture<'static, _> { Box::pin(look(pulse, turns)) });
+        Self {
+            name: name.to_owned(),
+            look,
+        }
     }
 }
 
 impl fmt::Debug for InMemoryScout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InMemoryScout").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("InMemoryScout")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 

@@ -53,12 +53,19 @@ impl InMemoryVigil {
 
 impl State {
     fn known(&self, target: &Target) -> Watch {
-        self.records.get(target).map(|record| record.watch.clone()).unwrap_or_default()
+        self.records
+            .get(target)
+            .map(|record| record.watch.clone())
+            .unwrap_or_default()
     }
 
     fn holds_for(&self, session: &SessionKey) -> Watch {
         let everyone = self.known(&Target::Everyone);
-        if everyone.phase.is_human() { everyone } else { self.known(&Target::Session(session.clone())) }
+        if everyone.phase.is_human() {
+            everyone
+        } else {
+            self.known(&Target::Session(session.clone()))
+        }
     }
 
     fn change(&mut self, target: &Target, change: impl FnOnce(&mut Record)) -> Watch {
@@ -92,7 +99,12 @@ impl Vigil for InMemoryVigil {
         Ok(self.0.lock().known(target))
     }
 
-    async fn request(&self, target: &Target, reason: &str, at: Timestamp) -> Result<Watch, StoreError> {
+    async fn request(
+        &self,
+        target: &Target,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<Watch, StoreError> {
         Ok(self.0.lock().change(target, |Record { watch, .. }| {
             if matches!(watch.phase, Phase::Watching | Phase::Released) {
                 watch.phase = Phase::Requested;
@@ -102,7 +114,12 @@ impl Vigil for InMemoryVigil {
         }))
     }
 
-    async fn take_over(&self, target: &Target, by: &str, at: Timestamp) -> Result<Watch, StoreError> {
+    async fn take_over(
+        &self,
+        target: &Target,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Watch, StoreError> {
         Ok(self.0.lock().change(target, |Record { watch, noted }| {
             if !watch.phase.is_human() {
                 noted.clear();
@@ -141,10 +158,18 @@ impl Vigil for InMemoryVigil {
         }))
     }
 
-    async fn note(&self, session: &SessionKey, pulse: &PulseId, at: Timestamp) -> Result<(), StoreError> {
+    async fn note(
+        &self,
+        session: &SessionKey,
+        pulse: &PulseId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut state = self.0.lock();
         for target in [Target::Session(session.clone()), Target::Everyone] {
-            if let Some(record) = state.records.get_mut(&target).filter(|record| record.watch.phase.is_human())
+            if let Some(record) = state
+                .records
+                .get_mut(&target)
+                .filter(|record| record.watch.phase.is_human())
                 && record.noted.insert(pulse.clone())
             {
                 record.watch.unanswered += 1;
@@ -154,12 +179,20 @@ impl Vigil for InMemoryVigil {
         Ok(())
     }
 
-    async fn begin_speaking(&self, session: &SessionKey, fence: Fence, time: Duration) -> Result<Permit, StoreError> {
+    async fn begin_speaking(
+        &self,
+        session: &SessionKey,
+        fence: Fence,
+        time: Duration,
+    ) -> Result<Permit, StoreError> {
         let mut state = self.0.lock();
         let holds = state.holds_for(session);
         let speaking = state.speaking.entry(session.clone()).or_default();
         if fence < speaking.newest {
-            return Err(StoreError::Fenced { offered: fence, newest: speaking.newest });
+            return Err(StoreError::Fenced {
+                offered: fence,
+                newest: speaking.newest,
+            });
         }
         speaking.newest = fence;
         if holds.phase.is_human() {

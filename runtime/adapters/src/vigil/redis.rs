@@ -70,12 +70,19 @@ impl RedisVigil {
 #[async_trait]
 impl Vigil for RedisVigil {
     async fn watch(&self, session: &SessionKey) -> Result<Watch, StoreError> {
-        let (everyone, own) = (self.record(&Target::Everyone), self.record(&Target::Session(session.clone())));
+        let (everyone, own) = (
+            self.record(&Target::Everyone),
+            self.record(&Target::Session(session.clone())),
+        );
         let mut look = redis::pipe();
         look.cmd("HGETALL").arg(&everyone).cmd("HGETALL").arg(&own);
         let (of_everyone, of_session): (Fields, Fields) = self.redis.run_all(&look, &own).await?;
         let for_everyone = watch(of_everyone, &everyone)?;
-        if for_everyone.phase.is_human() { Ok(for_everyone) } else { watch(of_session, &own) }
+        if for_everyone.phase.is_human() {
+            Ok(for_everyone)
+        } else {
+            watch(of_session, &own)
+        }
     }
 
     async fn state(&self, target: &Target) -> Result<Watch, StoreError> {
@@ -85,14 +92,24 @@ impl Vigil for RedisVigil {
         watch(self.redis.run(&look, &key).await?, &key)
     }
 
-    async fn request(&self, target: &Target, reason: &str, at: Timestamp) -> Result<Watch, StoreError> {
+    async fn request(
+        &self,
+        target: &Target,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<Watch, StoreError> {
         let key = self.record(target);
         let mut call = REQUEST.with(&[&key]);
         call.arg(reason).arg(at.as_millisecond()).arg(millis(KEPT));
         self.change(&REQUEST, &call, &key).await
     }
 
-    async fn take_over(&self, target: &Target, by: &str, at: Timestamp) -> Result<Watch, StoreError> {
+    async fn take_over(
+        &self,
+        target: &Target,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Watch, StoreError> {
         let key = self.record(target);
         let mut call = TAKE_OVER.with(&[&key, &self.noted(target)]);
         call.arg(by).arg(at.as_millisecond());
@@ -105,7 +122,8 @@ impl Vigil for RedisVigil {
             Target::Session(session) => self.speaking_in(session),
             Target::Everyone => self.speaking.clone(),
         };
-        self.change(&SETTLE, &SETTLE.with(&[&key, &speaking]), &key).await
+        self.change(&SETTLE, &SETTLE.with(&[&key, &speaking]), &key)
+            .await
     }
 
     async fn release(&self, target: &Target, by: &str, at: Timestamp) -> Result<Watch, StoreError> {
@@ -115,22 +133,49 @@ impl Vigil for RedisVigil {
         self.change(&RELEASE, &call, &key).await
     }
 
-    async fn note(&self, session: &SessionKey, pulse: &PulseId, at: Timestamp) -> Result<(), StoreError> {
+    async fn note(
+        &self,
+        session: &SessionKey,
+        pulse: &PulseId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         let own = Target::Session(session.clone());
         let key = self.record(&own);
         let everyone = Target::Everyone;
-        let keys = [&*key, &self.noted(&own), &self.record(&everyone), &self.noted(&everyone)];
+        let keys = [
+            &*key,
+            &self.noted(&own),
+            &self.record(&everyone),
+            &self.noted(&everyone),
+        ];
         let mut call = NOTE.with(&keys);
-        call.arg(pulse.as_str()).arg(at.as_millisecond()).arg(NOTED).arg(millis(REMEMBERED));
+        call.arg(pulse.as_str())
+            .arg(at.as_millisecond())
+            .arg(NOTED)
+            .arg(millis(REMEMBERED));
         self.redis.eval(&NOTE, &call, &key).await
     }
 
-    async fn begin_speaking(&self, session: &SessionKey, fence: Fence, time: Duration) -> Result<Permit, StoreError> {
+    async fn begin_speaking(
+        &self,
+        session: &SessionKey,
+        fence: Fence,
+        time: Duration,
+    ) -> Result<Permit, StoreError> {
         let key = self.record(&Target::Session(session.clone()));
         let everyone = self.record(&Target::Everyone);
         let newest = self.redis.scope().of("vigil-fence", session);
-        let mut call = BEGIN_SPEAKING.with(&[&everyone, &key, &newest, &self.speaking_in(session), &self.speaking]);
-        call.arg(fence.0).arg(millis(FENCE_REMEMBERED)).arg(millis(time)).arg(speaker(session, fence));
+        let mut call = BEGIN_SPEAKING.with(&[
+            &everyone,
+            &key,
+            &newest,
+            &self.speaking_in(session),
+            &self.speaking,
+        ]);
+        call.arg(fence.0)
+            .arg(millis(FENCE_REMEMBERED))
+            .arg(millis(time))
+            .arg(speaker(session, fence));
         let answer: Vec<String> = self.redis.eval(&BEGIN_SPEAKING, &call, &key).await?;
         let mut words = answer.into_iter();
         match words.next().as_deref() {
@@ -143,8 +188,14 @@ impl Vigil for RedisVigil {
                 Ok(Permit::Human(watch(fields, &key)?))
             }
             Some(_) => {
-                let newest = words.next().and_then(|newest| newest.parse().ok()).map_or(fence, Fence);
-                Err(StoreError::Fenced { offered: fence, newest })
+                let newest = words
+                    .next()
+                    .and_then(|newest| newest.parse().ok())
+                    .map_or(fence, Fence);
+                Err(StoreError::Fenced {
+                    offered: fence,
+                    newest,
+                })
             }
         }
     }
@@ -170,18 +221,32 @@ fn watch(mut fields: Fields, key: &str) -> Result<Watch, StoreError> {
         Some("TakingOver") => Phase::TakingOver,
         Some("Active") => Phase::Active,
         Some("Released") => Phase::Released,
-        Some(other) => return Err(StoreError::unreadable(STORE, key, format!("{other:?} is no phase"))),
+        Some(other) => {
+            return Err(StoreError::unreadable(
+                STORE,
+                key,
+                format!("{other:?} is no phase"),
+            ));
+        }
     };
     let unreadable = |error: &dyn std::fmt::Display| StoreError::unreadable(STORE, key, error);
     let time = |field: &str| -> Result<Option<Timestamp>, StoreError> {
-        let Some(text) = fields.get(field) else { return Ok(None) };
-        let millis = text.parse().map_err(|error: std::num::ParseIntError| unreadable(&error))?;
-        Timestamp::from_millisecond(millis).map(Some).map_err(|error| unreadable(&error))
+        let Some(text) = fields.get(field) else {
+            return Ok(None);
+        };
+        let millis = text
+            .parse()
+            .map_err(|error: std::num::ParseIntError| unreadable(&error))?;
+        Timestamp::from_millisecond(millis)
+            .map(Some)
+            .map_err(|error| unreadable(&error))
     };
     let (since, requested_at) = (time("since")?, time("requested_at")?);
     let (last_pulse_at, released_at) = (time("last_pulse_at")?, time("released_at")?);
     let unanswered = match fields.get("unanswered") {
-        Some(count) => count.parse().map_err(|error: std::num::ParseIntError| unreadable(&error))?,
+        Some(count) => count
+            .parse()
+            .map_err(|error: std::num::ParseIntError| unreadable(&error))?,
         None => 0,
     };
     let mut text = |field: &str| fields.remove(field).unwrap_or_default();

@@ -47,7 +47,12 @@ impl InMemoryVoice {
         R: Future<Output = Result<(), VoiceError>> + Send + 'static,
     {
         let speak = Box::new(move |said| -> BoxFuture<'static, _> { Box::pin(speak(said)) });
-        Self { speak, repeats: false, tried: Shared::default(), said: Shared::default() }
+        Self {
+            speak,
+            repeats: false,
+            tried: Shared::default(),
+            said: Shared::default(),
+        }
     }
 
     /// Makes it prefer to say something twice rather than not at all.
@@ -76,7 +81,9 @@ impl Default for InMemoryVoice {
 
 impl fmt::Debug for InMemoryVoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InMemoryVoice").field("said", &self.said).finish_non_exhaustive()
+        f.debug_struct("InMemoryVoice")
+            .field("said", &self.said)
+            .finish_non_exhaustive()
     }
 }
 
@@ -98,7 +105,11 @@ impl Voice for InMemoryVoice {
 
     async fn speak(&self, utterance: Utterance<'_>) -> Result<(), VoiceError> {
         let Utterance { pulse, to, text } = utterance;
-        let said = Said { pulse: pulse.clone(), to: to.clone(), text: text.to_owned() };
+        let said = Said {
+            pulse: pulse.clone(),
+            to: to.clone(),
+            text: text.to_owned(),
+        };
         self.tried.lock().push(said.clone());
         (self.speak)(said.clone()).await?;
         self.said.lock().push(said);

@@ -12,6 +12,6 @@ mod http;
 mod whatsapp;
 
 #[cfg(feature = "voice-http")]
-pub use http::{HttpReply, HttpVoice, HttpVoiceSettings, TooManyWaiters, Waiter};
+pub use http::{HttpEnding, HttpReply, HttpVoice, HttpVoiceSettings, TooManyWaiters, Waiter};
 #[cfg(feature = "voice-whatsapp")]
 pub use whatsapp::{InvalidWhatsApp, WhatsAppSettings, WhatsAppVoice};

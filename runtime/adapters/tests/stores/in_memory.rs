@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use eywa_adapters::{
-    bond::InMemoryBond, chronicle::InMemoryChronicle, echoes::InMemoryEchoes, imprint::InMemoryImprint,
-    inbox::InMemoryInbox, lore::InMemoryLore, memory::InMemoryMemory, rite::InMemoryRites, vigil::InMemoryVigil,
+    bond::InMemoryBond, chronicle::InMemoryChronicle, echoes::InMemoryEchoes,
+    imprint::InMemoryImprint, inbox::InMemoryInbox, lore::InMemoryLore, memory::InMemoryMemory,
+    rite::InMemoryRites, vigil::InMemoryVigil,
 };
 use eywa_weave::{
     SessionKey,

@@ -1,7 +1,11 @@
 //! Every store, held to the contract of its port: one suite of behaviours a port, run on each adapter.
 
 // What a test builds on may fail only because the test is wrong.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says so by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test says so by panicking"
+)]
 
 mod in_memory;
 #[cfg(all(

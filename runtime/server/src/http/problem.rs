@@ -81,6 +81,49 @@ impl Problem {
         )
     }
 
+    /// The address is right, and the method is none of its own.
+    pub fn wrong_method() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "wrong-method",
+            "The method is not used here",
+            "Webhooks come by GET and POST, Pulses by POST.",
+        )
+    }
+
+    /// The request was in order and held no message.
+    pub fn nothing_to_answer() -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "nothing-to-answer",
+            "There is nothing to answer",
+            "The request holds no message.",
+        )
+    }
+
+    /// The Pulse was taken, and could not be answered.
+    pub fn failed(reason: &str) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "not-answered", "The message could not be answered", reason)
+    }
+
+    /// Too much is being worked on.
+    pub fn full() -> Self {
+        Self::unavailable(
+            "full",
+            "Too many messages are being worked on",
+            "Nothing of this request was kept: send it again in a moment.",
+        )
+    }
+
+    /// The stores take too long.
+    pub fn too_long() -> Self {
+        Self::unavailable(
+            "store-unavailable",
+            "The Inbox does not answer in time",
+            "Whether anything of this request was kept is not known: send it again with the same ids.",
+        )
+    }
+
     fn unavailable(name: &str, title: &'static str, detail: impl Into<String>) -> Self {
         Self { retry_after: Some(RETRY_AFTER), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, name, title, detail) }
     }
@@ -110,13 +153,9 @@ impl From<Rejected> for Problem {
 impl From<ReceiveError> for Problem {
     fn from(error: ReceiveError) -> Self {
         match error {
-            ReceiveError::UnknownVoice(_) => Self::unknown_address(),
+            ReceiveError::UnknownVoice => Self::unknown_address(),
             ReceiveError::Rejected(rejected) => rejected.into(),
-            ReceiveError::Full => Self::unavailable(
-                "full",
-                "Too many messages are being worked on",
-                "Nothing of this request was kept: send it again.",
-            ),
+            ReceiveError::Full => Self::full(),
             ReceiveError::Draining => Self::unavailable(
                 "draining",
                 "This pod is stopping",

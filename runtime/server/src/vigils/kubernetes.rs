@@ -1,6 +1,6 @@
 //! Vigil objects that are in a cluster.
 
-use std::{pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use eywa_crds::{Vigil, vigil::VigilStatus};
@@ -15,7 +15,7 @@ use kube::{
     },
 };
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 use tracing::warn;
 
 use super::rota::{Change, ObjectsError, Published, VigilObjects};
@@ -24,6 +24,8 @@ use super::rota::{Change, ObjectsError, Published, VigilObjects};
 const FIELD_MANAGER: &str = "eywa-runtime";
 /// Changes that may wait for the rota before the watch waits too.
 const WAITING: usize = 64;
+/// The longest that one request to the API server may take.
+const LONGEST_REQUEST: Duration = Duration::from_secs(10);
 
 /// The Vigil objects of one namespace.
 pub struct ClusterVigils {
@@ -75,7 +77,7 @@ impl ClusterVigils {
 #[async_trait]
 impl VigilObjects for ClusterVigils {
     async fn current(&self, name: &str) -> Result<Option<Vigil>, ObjectsError> {
-        self.api.get_opt(name).await.map_err(|error| ObjectsError(error.to_string()))
+        in_time(self.api.get_opt(name)).await?.map_err(unreachable)
     }
 
     async fn publish(&self, vigil: &Vigil, status: &VigilStatus) -> Result<Published, ObjectsError> {
@@ -88,10 +90,21 @@ impl VigilObjects for ClusterVigils {
             "status": status,
         });
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        match self.api.patch_status(name, &params, &Patch::Apply(&patch)).await {
+        match in_time(self.api.patch_status(name, &params, &Patch::Apply(&patch))).await? {
             Ok(_) => Ok(Published::Written),
             Err(kube::Error::Api(refusal)) if [404, 409].contains(&refusal.code) => Ok(Published::Outdated),
-            Err(error) => Err(ObjectsError(error.to_string())),
+            Err(error) => Err(unreachable(error)),
         }
     }
+}
+
+async fn in_time<T>(request: impl Future<Output = T>) -> Result<T, ObjectsError> {
+    timeout(LONGEST_REQUEST, request)
+        .await
+        .map_err(|_| ObjectsError(format!("the API server did not answer within {LONGEST_REQUEST:?}")))
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn unreachable(error: kube::Error) -> ObjectsError {
+    ObjectsError(error.to_string())
 }

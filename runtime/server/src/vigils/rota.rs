@@ -1,16 +1,12 @@
 //! All Vigil objects of a Spirit: which one counts for a conversation, and when each is looked at again.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use eywa_crds::{Vigil, vigil::VigilStatus};
 use eywa_weave::{
     SpiritName, StoreError,
-    ports::vigil::{Phase, Target},
+    ports::vigil::{Phase, Target, Watch},
 };
 use jiff::Timestamp;
 use tokio::{
@@ -151,19 +147,19 @@ impl Rota {
                 return;
             }
         };
-        let (name, target) = (order.name.clone(), order.target.clone());
-        let at = self.posts.get(&name).map_or_else(Instant::now, |post| {
+        let at = self.posts.get(&order.name).map_or_else(Instant::now, |post| {
             let seen = post.seen.borrow();
             if seen.order.generation == order.generation { seen.at } else { Instant::now() }
         });
-        let seen = Seen { vigil, order: order.clone(), at, rival: None };
-        if let Some(post) = self.posts.get_mut(&name) {
+        let seen = Seen { vigil, rival: self.rival_of(&order), order: order.clone(), at };
+        let target = order.target.clone();
+        if let Some(post) = self.posts.get_mut(&order.name) {
             post.order = order;
             post.seen.send_replace(seen);
         } else {
             let (sender, receiver) = watch::channel(seen);
             tokio::spawn(Arc::clone(&self.shared).attend(receiver));
-            self.posts.insert(name, Post { order, seen: sender });
+            self.posts.insert(order.name.clone(), Post { order, seen: sender });
         }
         self.rank(&target);
     }
@@ -179,18 +175,28 @@ impl Rota {
         }
     }
 
-    /// Of the objects about one conversation the oldest counts.
+    /// Tells the objects about one conversation which of them counts.
     fn rank(&self, target: &Target) {
-        let about_it = || self.posts.values().filter(|post| post.order.target == *target);
-        let first = about_it().map(|post| (post.order.created_at, &post.order.name)).min();
-        for post in about_it() {
-            let rival = first.filter(|(_, name)| *name != &post.order.name).map(|(_, name)| name.clone());
+        for post in self.posts.values().filter(|post| post.order.target == *target) {
+            let rival = self.rival_of(&post.order);
             post.seen.send_if_modified(|seen| {
                 let changed = seen.rival != rival;
                 seen.rival = rival;
                 changed
             });
         }
+    }
+
+    /// The object that counts in this one's place: the oldest about the same conversation.
+    fn rival_of(&self, order: &Order) -> Option<String> {
+        let age = |order: &Order| (order.created_at, order.name.clone());
+        self.posts
+            .values()
+            .filter(|post| post.order.target == order.target && post.order.name != order.name)
+            .map(|post| age(&post.order))
+            .filter(|other| *other < age(order))
+            .min()
+            .map(|(_, name)| name)
     }
 }
 
@@ -259,7 +265,7 @@ impl Shared {
     }
 
     /// Does what the object asks, if it still asks for it; `None` when a newer version of it is on its way.
-    async fn carry_out(&self, order: &Order, now: Timestamp) -> Result<Option<eywa_weave::ports::vigil::Watch>, Failed> {
+    async fn carry_out(&self, order: &Order, now: Timestamp) -> Result<Option<Watch>, Failed> {
         let watch = self.keeper.state(order).await?;
         let need = Need::of(order, &watch);
         if need.is_a_change() {
@@ -308,4 +314,5 @@ impl Shared {
 }
 
 #[cfg(test)]
+#[path = "rota_tests.rs"]
 mod tests;

@@ -144,7 +144,7 @@ pub trait Voice: Send + Sync {
 
     /// A Pulse of this voice has ended, with a reply or without one, and its session is free again: whoever waits for it
     /// in this process can be told. Called once for each ending in this process, after [`Voice::speak`] if that was
-    /// called. It must not block.
+    /// called; not for a duplicate. It must not block.
     fn ended(&self, ending: Ending<'_>) {
         let _ = ending;
     }

@@ -129,7 +129,8 @@ impl Weave {
     pub async fn tend(&self) {
         let mut between = BETWEEN_LOOKS;
         loop {
-            sleep(between.mul_f64(rand::rng().random_range(0.75..1.25))).await;
+            let pause = between.mul_f64(rand::rng().random_range(0.75..1.25));
+            sleep(pause).await;
             match self.reclaim().await {
                 Ok(_) => between = BETWEEN_LOOKS,
                 Err(error) => {

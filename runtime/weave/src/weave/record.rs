@@ -224,6 +224,10 @@ impl Inner {
                 own: recorded.own,
             });
             tracing::info!(pulse = %entry.pulse, outcome = entry.outcome.as_str(), reason = entry.reason, "a Pulse ended");
+            // Whoever waits, waits for the first delivery to end.
+            if entry.outcome == Outcome::Duplicate {
+                continue;
+            }
             if let Some(voice) = self.voices.get(voice) {
                 voice.ended(Ending {
                     entry,

@@ -16,6 +16,8 @@
 
 mod inbound;
 mod outbound;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 use std::{fmt, time::Duration};
@@ -24,13 +26,14 @@ use async_trait::async_trait;
 use eywa_guard::GuardedClient;
 use eywa_weave::{
     PulseId, SessionKey, VoiceName,
-    ports::voice::{Method, Received, Rejected, Utterance, Voice, VoiceError, Webhook},
+    ports::voice::{Ending, Method, Received, Rejected, Utterance, Voice, VoiceError, Webhook},
+    pulse::Outcome,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-pub use self::waiting::{TooManyWaiters, Waiter};
+pub use self::waiting::{HttpEnding, TooManyWaiters, Waiter};
 use self::waiting::Waiting;
 use crate::standard_webhooks::SigningKey;
 
@@ -90,8 +93,8 @@ impl HttpVoice {
         Self { name, key, reply_url, client, waiting: Waiting::default() }
     }
 
-    /// Waits, from now on, for the reply to this Pulse. Call it before the Pulse is accepted, so that the reply cannot come
-    /// first. Several may wait for the same Pulse, and each gets the reply; dropping a [`Waiter`] ends its waiting.
+    /// Waits, from now on, for the reply to this Pulse and for its end. Call it before the Pulse is accepted, so that these
+    /// cannot come first. Several may wait for the same Pulse, and each hears them; dropping a [`Waiter`] ends its waiting.
     ///
     /// # Errors
     /// When as many are waiting as this process has room for.
@@ -130,6 +133,18 @@ impl Voice for HttpVoice {
             None => Err(VoiceError::Gone {
                 message: "nobody waits for the reply in this process, and the voice has no replyUrl".to_owned(),
             }),
+        }
+    }
+
+    /// A message that came again while the first is still answered ends at once, as a duplicate: that is not the end that
+    /// its waiters wait for.
+    fn ended(&self, ending: Ending<'_>) {
+        if ending.entry.outcome != Outcome::Duplicate {
+            self.waiting.ended(&ending.entry.pulse, || HttpEnding {
+                entry: ending.entry.clone(),
+                echoes: ending.echoes.to_vec(),
+                findings: ending.findings.to_vec(),
+            });
         }
     }
 

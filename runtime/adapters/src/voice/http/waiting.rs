@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use eywa_weave::PulseId;
+use eywa_weave::{Echo, PulseId, ports::chronicle::Entry};
 use tokio::sync::oneshot;
 
 use super::HttpReply;
@@ -19,13 +19,31 @@ const MOST: usize = 10_000;
 #[error("{MOST} requests are waiting for a reply already")]
 pub struct TooManyWaiters;
 
+/// How a Pulse ended: [`Ending`](eywa_weave::ports::voice::Ending), to keep.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpEnding {
+    /// The outcome, the reason and the steps.
+    pub entry: Entry,
+    /// What the Pulse added to the conversation.
+    pub echoes: Vec<Echo>,
+    /// What each Scout found, by its name.
+    pub findings: Vec<(String, String)>,
+}
+
 type Line = Arc<Mutex<Waiters>>;
 
 #[derive(Default)]
 struct Waiters {
     next: u64,
     count: usize,
-    by_pulse: HashMap<PulseId, Vec<(u64, oneshot::Sender<HttpReply>)>>,
+    by_pulse: HashMap<PulseId, Vec<Listener>>,
+}
+
+struct Listener {
+    number: u64,
+    /// Taken by the first reply.
+    reply: Option<oneshot::Sender<HttpReply>>,
+    ended: oneshot::Sender<HttpEnding>,
 }
 
 /// The line of those who wait.
@@ -38,40 +56,59 @@ impl Waiting {
         if waiters.count == MOST {
             return Err(TooManyWaiters);
         }
-        let (sender, reply) = oneshot::channel();
+        let ((to_reply, reply), (to_end, ended)) = (oneshot::channel(), oneshot::channel());
         let number = waiters.next;
         waiters.next += 1;
         waiters.count += 1;
-        waiters.by_pulse.entry(pulse.clone()).or_default().push((number, sender));
+        let listener = Listener { number, reply: Some(to_reply), ended: to_end };
+        waiters.by_pulse.entry(pulse.clone()).or_default().push(listener);
         drop(waiters);
-        Ok(Waiter { reply, place: Place { line: self.0.clone(), pulse: pulse.clone(), number } })
+        Ok(Waiter { reply, ended, place: Place { line: self.0.clone(), pulse: pulse.clone(), number } })
     }
 
-    /// Gives the reply to all who wait for it. `false` when nobody was there to take it.
+    /// Gives the reply to all who wait for it; they stay in the line for the end. `false` when nobody took it.
     pub(super) fn hand_over(&self, reply: &HttpReply) -> bool {
         let mut waiters = lock(&self.0);
-        let found = waiters.by_pulse.remove(&reply.pulse).unwrap_or_default();
-        waiters.count -= found.len();
+        let listeners = waiters.by_pulse.get_mut(&reply.pulse).map_or(&mut [][..], Vec::as_mut_slice);
+        let senders = listeners.iter_mut().filter_map(|listener| listener.reply.take());
+        senders.filter_map(|sender| sender.send(reply.clone()).ok()).count() > 0
+    }
+
+    /// Tells all who wait for a Pulse how it ended, and lets them go.
+    pub(super) fn ended(&self, pulse: &PulseId, ending: impl Fn() -> HttpEnding) {
+        let mut waiters = lock(&self.0);
+        let gone = waiters.by_pulse.remove(pulse).unwrap_or_default();
+        waiters.count -= gone.len();
         drop(waiters);
-        let taken = found.into_iter().filter_map(|(_, sender)| sender.send(reply.clone()).ok()).count();
-        taken > 0
+        for listener in gone {
+            // Who has left in the meantime need not know.
+            let _ = listener.ended.send(ending());
+        }
     }
 }
 
-/// Waits for one reply.
+/// Waits for one Pulse: for its reply, and for its end.
 pub struct Waiter {
     reply: oneshot::Receiver<HttpReply>,
+    ended: oneshot::Receiver<HttpEnding>,
     place: Place,
 }
 
 impl Waiter {
-    /// The reply, once it is spoken. `None` when the voice is gone. It waits for ever when the Pulse gets no reply: the
-    /// caller bounds it, and listens for the Pulse's outcome too. Cancelling the wait loses nothing.
+    /// The reply, once it is spoken. `None` when there will be none: the Pulse ended without, or the voice is gone. It may
+    /// wait for ever, when the Pulse is another process's: the caller bounds it. Cancelling loses nothing; a reply is
+    /// given once.
     pub async fn reply(&mut self) -> Option<HttpReply> {
         (&mut self.reply).await.ok()
     }
 
-    /// The Pulse whose reply it waits for.
+    /// How the Pulse ended, once its session is free again; a reply is there by then, if there is one. `None` when the
+    /// voice is gone. Bounded and cancelled like [`Waiter::reply`].
+    pub async fn ended(&mut self) -> Option<HttpEnding> {
+        (&mut self.ended).await.ok()
+    }
+
+    /// The Pulse that it waits for.
     #[must_use]
     pub fn pulse(&self) -> &PulseId {
         &self.place.pulse
@@ -96,7 +133,7 @@ impl Drop for Place {
         let mut waiters = lock(&self.line);
         let Some(of_pulse) = waiters.by_pulse.get_mut(&self.pulse) else { return };
         let before = of_pulse.len();
-        of_pulse.retain(|(number, _)| *number != self.number);
+        of_pulse.retain(|listener| listener.number != self.number);
         let (left, gone) = (of_pulse.len(), before - of_pulse.len());
         if left == 0 {
             waiters.by_pulse.remove(&self.pulse);
@@ -111,11 +148,30 @@ fn lock(line: &Line) -> MutexGuard<'_, Waiters> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use eywa_weave::pulse::Outcome;
+    use jiff::Timestamp;
+
     use super::*;
 
     fn reply(pulse: &str) -> HttpReply {
         HttpReply { pulse: pulse.into(), session: "web/ana".parse().unwrap(), text: "ready".to_owned() }
+    }
+
+    pub(in super::super) fn ending(pulse: &str, outcome: Outcome) -> HttpEnding {
+        let entry = Entry {
+            pulse: pulse.into(),
+            session: "web/ana".parse().unwrap(),
+            spirit: "barista".into(),
+            outcome,
+            reason: String::new(),
+            received_at: Timestamp::UNIX_EPOCH,
+            ended_at: Timestamp::UNIX_EPOCH,
+            attempt: 1,
+            steps: Vec::new(),
+            usage: Default::default(),
+        };
+        HttpEnding { entry, echoes: Vec::new(), findings: vec![("crm".to_owned(), "oat milk".to_owned())] }
     }
 
     #[tokio::test]
@@ -129,12 +185,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_who_wait_for_a_pulse_get_its_reply() {
+    async fn a_waiter_hears_the_end_after_the_reply_and_without_one() {
+        let waiting = Waiting::default();
+        let mut answered = waiting.expect(&"web/1".into()).unwrap();
+        let mut silent = waiting.expect(&"web/2".into()).unwrap();
+        waiting.hand_over(&reply("web/1"));
+        for (pulse, outcome) in [("web/1", Outcome::Answered), ("web/2", Outcome::Vigil)] {
+            waiting.ended(&pulse.into(), || ending(pulse, outcome));
+        }
+        assert_eq!(answered.ended().await, Some(ending("web/1", Outcome::Answered)));
+        assert_eq!(answered.reply().await, Some(reply("web/1")));
+        assert_eq!(silent.ended().await.unwrap().entry.outcome, Outcome::Vigil);
+        assert_eq!(silent.reply().await, None, "there will be none");
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_for_a_pulse_get_its_reply_and_its_end() {
         let waiting = Waiting::default();
         let mut first = waiting.expect(&"web/1".into()).unwrap();
         let mut second = waiting.expect(&"web/1".into()).unwrap();
         assert!(waiting.hand_over(&reply("web/1")));
         assert!(first.reply().await.is_some() && second.reply().await.is_some());
+        waiting.ended(&"web/1".into(), || ending("web/1", Outcome::Answered));
+        assert!(first.ended().await.is_some() && second.ended().await.is_some());
     }
 
     #[tokio::test]
@@ -157,8 +230,11 @@ mod tests {
         waiters.pop();
         drop(waiting.expect(&"web/2".into()).unwrap());
         assert!(waiting.hand_over(&reply("web/1")));
+        assert_eq!(lock(&waiting.0).count, MOST - 1, "they wait for the end");
+        waiting.ended(&"web/1".into(), || ending("web/1", Outcome::Answered));
         drop(waiters);
+        let _stays = waiting.expect(&"web/3".into()).unwrap();
         let waiters = lock(&waiting.0);
-        assert!(waiters.count == 0 && waiters.by_pulse.is_empty());
+        assert_eq!((waiters.count, waiters.by_pulse.len()), (1, 1));
     }
 }

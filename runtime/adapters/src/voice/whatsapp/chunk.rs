@@ -80,6 +80,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
         #[test]
         fn every_part_fits_and_nothing_but_white_space_is_lost(text in "(\\PC|[ \n.]){0,9000}") {
             let parts = chunks(&text);

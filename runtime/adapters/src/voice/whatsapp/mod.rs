@@ -6,6 +6,8 @@ mod chunk;
 mod inbound;
 mod outbound;
 mod signature;
+#[cfg(test)]
+mod tests;
 
 use std::{fmt, time::Duration};
 

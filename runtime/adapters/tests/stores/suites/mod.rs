@@ -37,8 +37,9 @@ macro_rules! behaviours {
 }
 pub(crate) use behaviours;
 pub(crate) use {
-    bond::bond_suite, chronicle::chronicle_suite, echoes::echoes_suite, imprint::imprint_suite, inbox::inbox_suite,
-    lore::lore_suite, memory::memory_suite, rite::rite_suite, vigil::vigil_suite,
+    bond::bond_suite, chronicle::chronicle_suite, echoes::echoes_suite, imprint::imprint_suite,
+    inbox::inbox_suite, lore::lore_suite, memory::memory_suite, rite::rite_suite,
+    vigil::vigil_suite,
 };
 
 /// Long enough that nothing in a test outlives it.
@@ -65,7 +66,10 @@ pub fn pulse(name: &str) -> Pulse {
     Pulse {
         id: id(name),
         session: ana(),
-        user: User { id: UserId::from("ana"), name: Some("Ana \"🥐\"".to_owned()) },
+        user: User {
+            id: UserId::from("ana"),
+            name: Some("Ana \"🥐\"".to_owned()),
+        },
         content: Content::text(format!("text of {name}\n\0 …")),
         received_at: Timestamp::from_microsecond(1_700_000_000_123_456).unwrap(),
         reply_to: serde_json::json!({ "to": "ana", "thread": 7 }),
@@ -79,13 +83,18 @@ pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T 
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for: {what}");
+        assert!(
+            start.elapsed() < PATIENCE,
+            "waited {PATIENCE:?} for: {what}"
+        );
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
 /// Runs all at the same time, as tasks, and gives what each gave.
-pub async fn at_once<T: Send + 'static>(tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>) -> Vec<T> {
+pub async fn at_once<T: Send + 'static>(
+    tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
     let tasks: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
     let mut given = Vec::with_capacity(tasks.len());
     for task in tasks {

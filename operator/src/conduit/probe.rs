@@ -1,0 +1,47 @@
+//! Asking a Conduit's server what it is and what it can do.
+
+use async_trait::async_trait;
+use eywa_crds::runtime_config::CompiledConduit;
+use eywa_guard::Policy;
+use secrecy::SecretString;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What a server said of itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Findings {
+    /// The version of MCP that was agreed on.
+    pub protocol_version: String,
+    /// What it calls itself.
+    pub server: String,
+    /// Its version, where it says.
+    pub server_version: Option<String>,
+    /// All its tools, in its order.
+    pub tools: Vec<FoundTool>,
+}
+
+/// A tool that a server offers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FoundTool {
+    /// Its name.
+    pub name: String,
+    /// What it says it does.
+    pub description: Option<String>,
+    /// The JSON Schema of its arguments.
+    pub schema: Value,
+}
+
+/// Connects to servers.
+#[async_trait]
+pub trait Probe: Send + Sync {
+    /// Opens a session, lists all tools, and closes it, within the Conduit's timeout.
+    ///
+    /// # Errors
+    /// What is wrong and what to do, for the Conduit's status: without any secret.
+    async fn probe(
+        &self,
+        conduit: &CompiledConduit,
+        headers: Vec<(String, SecretString)>,
+        network: Arc<Policy>,
+    ) -> Result<Findings, String>;
+}

@@ -1,0 +1,281 @@
+//! Spirits: from configuration to running pods.
+
+pub mod apply;
+pub mod build;
+pub mod dereference;
+pub mod status;
+pub mod validate;
+
+use self::{
+    build::{Blueprint, CONFIG_HASH, SECRETS_HASH},
+    dereference::{DefaultRedis, Dereferenced},
+    status::{Outcome, READY, WARNED_OF, annotation},
+    validate::{Plan, Validated},
+};
+use crate::{
+    conditions,
+    context::Context,
+    controller::{self, Scope},
+    error::Error,
+    references::{References, Target},
+    retry::{Retries, jittered},
+};
+use eywa_crds::{Conduit, Spirit};
+use k8s_openapi::{
+    api::{
+        apps::v1::Deployment,
+        autoscaling::v2::HorizontalPodAutoscaler,
+        core::v1::{ConfigMap, Secret, Service, ServiceAccount},
+        networking::v1::NetworkPolicy,
+        policy::v1::PodDisruptionBudget,
+        rbac::v1::{Role, RoleBinding},
+    },
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
+    jiff::Timestamp,
+};
+use kube::{
+    Resource, ResourceExt,
+    core::PartialObjectMeta,
+    runtime::{controller::Action, reflector::ObjectRef, watcher},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+const KIND: &str = "Spirit";
+
+/// A Spirit is looked at again after this long even when nothing happened, in case a watch missed something.
+const RESYNC: Duration = Duration::from_secs(600);
+
+/// What the reconciles of Spirits share.
+pub struct SpiritContext {
+    /// What all reconciles share.
+    pub ctx: Context,
+    /// What Spirits refer to.
+    pub references: References<Spirit>,
+    retries: Retries<ObjectRef<Spirit>>,
+}
+
+impl SpiritContext {
+    /// With nothing known yet.
+    #[must_use]
+    pub fn new(ctx: Context) -> Self {
+        Self { ctx, references: References::default(), retries: Retries::default() }
+    }
+}
+
+/// Runs the controller until `stop`.
+pub async fn run(ctx: Context, scope: &Scope, stop: watch::Receiver<bool>) {
+    let settings = Arc::clone(&ctx.settings);
+    let shared = Arc::new(SpiritContext::new(ctx));
+    let controller = controller::of::<Spirit>(scope, settings.concurrency, stop);
+    let store = controller.store();
+    shared.ctx.metrics.count_objects(
+        KIND,
+        controller::census(store.clone(), |spirit: &Spirit| {
+            spirit.status.as_ref().is_some_and(|status| conditions::is_true(&status.conditions, READY))
+        }),
+    );
+
+    let ours = || watcher::Config::default().labels("app.kubernetes.io/managed-by=eywa-operator");
+    let secrets = Arc::clone(&shared);
+    let config_maps = Arc::clone(&shared);
+    let conduits = Arc::clone(&shared);
+    let spirits = Arc::clone(&shared);
+    let gone = Arc::clone(&shared);
+    let stream = controller
+        .owns(scope.api::<Deployment>(), ours())
+        // Of the others only the metadata is watched: it tells that something changed, and is small.
+        .owns(scope.api::<PartialObjectMeta<ServiceAccount>>(), ours())
+        .owns(scope.api::<PartialObjectMeta<Role>>(), ours())
+        .owns(scope.api::<PartialObjectMeta<RoleBinding>>(), ours())
+        .owns(scope.api::<PartialObjectMeta<NetworkPolicy>>(), ours())
+        .owns(scope.api::<PartialObjectMeta<Service>>(), ours())
+        .owns(scope.api::<PartialObjectMeta<PodDisruptionBudget>>(), ours())
+        .owns(scope.api::<PartialObjectMeta<HorizontalPodAutoscaler>>(), ours())
+        .watches(scope.api::<PartialObjectMeta<Secret>>(), watcher::Config::default(), move |secret| {
+            let mut affected = affected(&secrets, Target::Secret, &secret);
+            if is_default_redis(&secrets.ctx, &secret) {
+                let users = store.state_filter(|spirit| spirit.spec.stores.is_none());
+                affected.extend(users.iter().map(|spirit| ObjectRef::from_obj(spirit.as_ref())));
+            }
+            affected
+        })
+        .watches(scope.api::<PartialObjectMeta<ConfigMap>>(), watcher::Config::default(), move |config_map| {
+            affected(&config_maps, Target::ConfigMap, &config_map)
+        })
+        .watches(scope.api::<Conduit>(), watcher::Config::default(), move |conduit| {
+            affected(&conduits, Target::Conduit, &conduit)
+        })
+        .watches(scope.api::<Spirit>(), watcher::Config::default(), move |spirit| {
+            affected(&spirits, Target::Spirit, &spirit)
+        })
+        .run(reconcile, error_policy, shared);
+    controller::drain(KIND, stream, |spirit| gone.references.record(spirit, Default::default())).await;
+}
+
+/// The Spirits that refer to an object, and the one that owns it.
+fn affected<K: Resource<DynamicType = ()>>(shared: &SpiritContext, target: Target, object: &K) -> Vec<ObjectRef<Spirit>> {
+    let namespace = object.namespace();
+    let mut affected = shared.references.to(target, namespace.as_deref().unwrap_or_default(), &object.name_any());
+    affected.extend(
+        object
+            .owner_references()
+            .iter()
+            .filter_map(|owner| ObjectRef::from_owner_ref(namespace.as_deref(), owner, ())),
+    );
+    affected
+}
+
+fn is_default_redis<K: Resource>(ctx: &Context, secret: &K) -> bool {
+    ctx.settings.default_redis_secret.as_deref() == Some(secret.name_any().as_str())
+        && secret.namespace().as_deref() == Some(ctx.settings.pod_namespace.as_str())
+}
+
+/// Makes the cluster be what the Spirit says, and the Spirit's status say what is so.
+///
+/// # Errors
+/// What kept it from that; what a user got wrong is in the status instead.
+pub async fn reconcile(spirit: Arc<Spirit>, shared: Arc<SpiritContext>) -> Result<Action, Error> {
+    let work = steps(&spirit, &shared);
+    controller::timed(KIND, &spirit, &shared.ctx.metrics, &shared.retries, work).await
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the controller asks for")]
+fn error_policy(spirit: Arc<Spirit>, error: &Error, shared: Arc<SpiritContext>) -> Action {
+    controller::retry(spirit.as_ref(), error, &shared.retries)
+}
+
+async fn steps(spirit: &Spirit, shared: &SpiritContext) -> Result<Action, Error> {
+    // Its children go with it: they have it as their owner.
+    if spirit.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let incomplete = |field| Error::Incomplete { kind: KIND, field };
+    let name = spirit.name_any();
+    let namespace = spirit.namespace().ok_or(incomplete("namespace"))?;
+    let owner = spirit.controller_owner_ref(&()).ok_or(incomplete("uid"))?;
+
+    let read = dereference::dereference(&shared.ctx, &shared.references, spirit, &name, &namespace).await?;
+    let validated = validate::validate(spirit, &name, &read)
+        .map_err(|source| Error::Serialize { kind: "RuntimeConfig", source })?;
+    let subject = Subject { spirit, name: &name, namespace: &namespace, owner: &owner };
+    let live = apply::live_deployment(&shared.ctx, &namespace, &name).await?;
+
+    let applied = match &validated.plan {
+        None => return subject.report(shared, &validated, &Outcome::Kept(live.as_ref())).await,
+        Some(_) if spirit.spec.voices.is_empty() => {
+            apply::remove_children(&shared.ctx, &owner, &namespace, &name).await?;
+            return subject.report(shared, &validated, &Outcome::NotServed).await;
+        }
+        Some(plan) => subject.apply(shared, plan, &read, live.as_ref()).await,
+    };
+    match applied {
+        Ok(deployment) => subject.report(shared, &validated, &Outcome::Applied(&deployment)).await,
+        Err(error) => {
+            // What the API server refuses is for a person to see; what is merely late is not.
+            if let Some((reason, message)) = refusal(&error) {
+                subject.report(shared, &validated, &Outcome::Failed(live.as_ref(), reason, message)).await?;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The Spirit at hand.
+struct Subject<'a> {
+    spirit: &'a Spirit,
+    name: &'a str,
+    namespace: &'a str,
+    owner: &'a OwnerReference,
+}
+
+impl Subject<'_> {
+    async fn apply(
+        &self,
+        shared: &SpiritContext,
+        plan: &Plan,
+        read: &Dereferenced,
+        live: Option<&Deployment>,
+    ) -> Result<Deployment, Error> {
+        let ctx = &shared.ctx;
+        let sets_replicas = apply::sets_replicas(self.spirit.spec.runtime.autoscaling.is_some(), live);
+        if let (Some(live), false) = (live, sets_replicas) {
+            apply::hand_replicas_over(ctx, live).await?;
+        }
+        let blueprint = Blueprint {
+            spirit: self.spirit,
+            name: self.name,
+            namespace: self.namespace,
+            owner: self.owner,
+            settings: &ctx.settings,
+            config: &plan.config,
+            config_hash: &plan.config_hash,
+            secrets: &plan.secrets,
+            secrets_hash: &plan.secrets_hash,
+            default_redis: match &read.default_redis {
+                DefaultRedis::Url(url) => Some(url),
+                DefaultRedis::Unused | DefaultRedis::Missing(_) => None,
+            },
+            sets_replicas,
+        };
+        let applied = apply::apply_children(ctx, self.owner, &blueprint, blueprint.children()).await?;
+        let (deployment, written) = applied.into_parts();
+        if written && let Some(note) = what_rolls(live, plan) {
+            ctx.events.normal(&self.spirit.object_ref(&()), "Apply", "RolloutStarted", note).await;
+        }
+        Ok(deployment)
+    }
+
+    async fn report(
+        &self,
+        shared: &SpiritContext,
+        validated: &Validated,
+        outcome: &Outcome<'_>,
+    ) -> Result<Action, Error> {
+        let ctx = &shared.ctx;
+        let now = Timestamp::now();
+        let compute = |spirit: &Spirit| status::status(spirit, self.name, self.namespace, validated, outcome, now);
+        let change = crate::status::write(ctx, self.spirit, |spirit| spirit.status.clone(), compute).await?;
+        if let Some(change) = change {
+            let before = change.before.map(|status| status.conditions).unwrap_or_default();
+            let about = self.spirit.object_ref(&());
+            for condition in conditions::newly_false(&before, &change.after.conditions) {
+                let failed = condition.type_ == READY && matches!(outcome, Outcome::Failed(..));
+                if failed || WARNED_OF.contains(&condition.type_.as_str()) {
+                    ctx.events.warning(&about, "Reconcile", &condition.reason, &condition.message).await;
+                }
+            }
+            if conditions::is_true(&change.after.conditions, READY) && !conditions::is_true(&before, READY) {
+                ctx.events.normal(&about, "Reconcile", "Ready", "it answers").await;
+            }
+        }
+        Ok(Action::requeue(jittered(RESYNC)))
+    }
+}
+
+/// Why new pods come, when they do.
+fn what_rolls(live: Option<&Deployment>, plan: &Plan) -> Option<&'static str> {
+    let Some(live) = live else { return Some("the first pods start") };
+    if annotation(CONFIG_HASH)(live).as_deref() != Some(plan.config_hash.as_str()) {
+        return Some("pods with the new configuration replace those with the former");
+    }
+    if annotation(SECRETS_HASH)(live).as_deref() != Some(plan.secrets_hash.as_str()) {
+        return Some("pods with the new Secrets replace those with the former");
+    }
+    None
+}
+
+/// The reason and message for the status, of an error that does not go away by itself.
+fn refusal(error: &Error) -> Option<(&'static str, String)> {
+    match error {
+        Error::NotOurs { .. } => Some(("NameTaken", error.to_string())),
+        Error::Api { source, .. } => match source.as_ref() {
+            kube::Error::Api(status) if status.code == 403 => Some(("Forbidden", error.to_string())),
+            kube::Error::Api(status) if status.code == 422 || status.code == 400 => {
+                Some(("ChildRefused", error.to_string()))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,7 @@
+//! The reconcilers and the elector, driven through scenarios against an API server in memory.
+
+mod api;
+mod conduit;
+mod leader;
+mod spirit;
+mod vigil;

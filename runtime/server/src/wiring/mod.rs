@@ -1,0 +1,133 @@
+//! From a configuration to a Spirit that is served: every port is filled here, and nowhere else.
+
+mod error;
+mod oracles;
+mod spirits;
+mod stores;
+mod tools;
+mod voices;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use eywa_adapters::pathfinder::RulesPathfinder;
+use eywa_crds::{
+    runtime_config::{CompiledSpirit, RuntimeConfig},
+    spirit::{BondSettings as BondSpec, WhenBusy as BusySpec},
+};
+use eywa_guard::GuardedClient;
+use eywa_weave::{
+    SpiritName, VoiceName, WeaveBuilder,
+    ports::Voice,
+    spirit::{BondSettings, WhenBusy},
+};
+use tokio_util::sync::CancellationToken;
+
+pub use error::WireError;
+pub use stores::Stores;
+
+use crate::{
+    metrics::Metrics,
+    secrets::Secrets,
+    serving::Serving,
+    vigils::{Keeper, Noted, Notes, Rota, VigilObjects},
+};
+
+/// What all Spirits of a process share.
+#[derive(Clone)]
+pub struct Shared {
+    /// Makes every request to an address that is from outside.
+    pub client: GuardedClient,
+    /// Counts.
+    pub metrics: Metrics,
+}
+
+impl Shared {
+    /// For the Spirits of one process, whose requests go where `network` lets them.
+    pub fn new(network: eywa_guard::Policy, metrics: Metrics) -> Self {
+        Self { client: GuardedClient::new(Arc::new(network)), metrics }
+    }
+}
+
+/// A Spirit that is wired and not yet running.
+pub struct Wired {
+    /// The Spirit. To be enlisted in a [`Roster`](crate::roster::Roster), and to [`tend`](Serving::tend).
+    pub serving: Arc<Serving>,
+    keeper: Keeper,
+    notes: Notes,
+    metrics: Metrics,
+}
+
+impl Wired {
+    /// What keeps the Spirit's Vigils, which are kept in `objects`. To be run by [`Serving::keep_vigils`].
+    pub fn rota(self, objects: Arc<dyn VigilObjects>) -> Rota {
+        Rota::new(self.serving.name().clone(), self.keeper, objects, self.notes, self.metrics)
+    }
+}
+
+/// Fills every port of the configuration's Spirits. Opens no connection, and is quick.
+///
+/// # Errors
+/// [`WireError`], which names the Spirit and the field, Secret or cargo feature that is missing.
+pub fn wire(config: &RuntimeConfig, secrets: &dyn Secrets, stores: Stores, shared: &Shared) -> Result<Wired, WireError> {
+    let front = config.front().ok_or_else(|| WireError::no_front(&config.front))?;
+    let name = SpiritName::from(front.name.as_str());
+    let voices = voices::wire(front, secrets, shared)?;
+    let named: Vec<VoiceName> = voices.all.iter().map(|(name, _)| name.clone()).collect();
+    let notes = Notes::default();
+    let vigil = Arc::new(Noted::new(stores.vigil, notes.clone()));
+    let mut weave = WeaveBuilder::new(name.clone())
+        .bond(stores.bond)
+        .inbox(Arc::clone(&stores.inbox))
+        .echoes(Arc::clone(&stores.echoes))
+        .chronicle(stores.chronicle)
+        .memory(stores.memory)
+        .vigil(Arc::clone(&vigil) as _)
+        .bond_settings(bond(&front.bond))
+        .observer(Arc::new(shared.metrics.observer(&name, &named)));
+    for (name, voice) in &voices.all {
+        weave = weave.voice(name.clone(), Arc::clone(voice));
+    }
+    let mut conduits = tools::Conduits::default();
+    for spirit in config.spirits.values() {
+        weave = weave.spirit(spirits::wire(spirit, secrets, &mut conduits, shared)?);
+    }
+    if let Some(pathfinder) = pathfinder(front)? {
+        weave = weave.pathfinder(Arc::new(pathfinder));
+    }
+    let all: BTreeMap<VoiceName, Arc<dyn Voice>> = voices.all.into_iter().collect();
+    let serving = Serving {
+        weave: weave.build()?,
+        voices: all,
+        #[cfg(feature = "voice-http")]
+        http_voices: voices.http,
+        #[cfg(feature = "voice-http")]
+        pulse_timeout: front.limits.pulse_timeout.as_std(),
+        inbox: stores.inbox,
+        known_depth: tokio::sync::Mutex::default(),
+        stop: CancellationToken::new(),
+    };
+    let release_after: Duration = front.vigil.release_after.as_std();
+    let keeper = Keeper::new(vigil, stores.echoes, release_after);
+    Ok(Wired { serving: Arc::new(serving), keeper, notes, metrics: shared.metrics.clone() })
+}
+
+fn pathfinder(front: &CompiledSpirit) -> Result<Option<RulesPathfinder>, WireError> {
+    let Some(settings) = &front.pathfinder else { return Ok(None) };
+    let rules = settings.routes.iter().map(|route| (route.when.as_str(), SpiritName::from(route.spirit.as_str())));
+    let name = SpiritName::from(front.name.as_str());
+    RulesPathfinder::new(name, rules, settings.sticky)
+        .map(Some)
+        .map_err(|reason| WireError::invalid(&front.name, "pathfinder.routes", reason))
+}
+
+fn bond(spec: &BondSpec) -> BondSettings {
+    let when_busy = match spec.when_busy {
+        BusySpec::Discard => WhenBusy::Discard,
+        BusySpec::Queue => WhenBusy::Queue,
+        BusySpec::Merge => {
+            let merge = spec.merge.clone().unwrap_or_default();
+            WhenBusy::Merge { quiet: merge.quiet.as_std(), cap: merge.cap.as_std() }
+        }
+    };
+    BondSettings { ttl: spec.ttl.as_std(), when_busy }
+}
