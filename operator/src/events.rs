@@ -1,7 +1,7 @@
 //! Events where a person would look for one: `kubectl describe` on the object that it is about.
 //!
-//! An Event is published when something changes, never because a reconcile ran again; the recorder folds repetitions
-//! within minutes into one. An Event that cannot be written is logged and dropped: it never fails a reconcile.
+//! An Event is published when something changes, never because a reconcile ran again. An Event that cannot be written is
+//! logged and dropped: it never fails a reconcile.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
@@ -16,7 +16,8 @@ const NOTE_LIMIT: usize = 1024;
 /// Publishes Events in the operator's name. Cheap to clone.
 #[derive(Clone)]
 pub struct Events {
-    recorder: Recorder,
+    client: Client,
+    reporter: Reporter,
 }
 
 impl Events {
@@ -24,7 +25,7 @@ impl Events {
     #[must_use]
     pub fn new(client: Client, instance: &str) -> Self {
         let reporter = Reporter { controller: "eywa-operator".to_owned(), instance: Some(instance.to_owned()) };
-        Self { recorder: Recorder::new(client, reporter) }
+        Self { client, reporter }
     }
 
     /// Something that went as it should.
@@ -46,7 +47,10 @@ impl Events {
             action: action.to_owned(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, about).await {
+        // A new recorder each time: one that is kept folds Events of one reason into the first, whose note may be about
+        // something else.
+        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+        if let Err(error) = recorder.publish(&event, about).await {
             warn!(%error, reason, "an Event could not be written");
         }
     }

@@ -3,8 +3,9 @@
 use clap::Parser;
 use eywa_operator::{
     admin::{self, Readiness},
-    controllers,
+    conduit::mcp::McpProbe,
     context::Context,
+    controllers,
     events::Events,
     leader::{Elector, Timing},
     metrics::Metrics,
@@ -24,12 +25,15 @@ use tracing_subscriber::EnvFilter;
 /// How long reconciles under way may take to end after a stop. Less than the pod's grace period.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// What is logged unless RUST_LOG says otherwise. The MCP client would log what servers say.
+const DEFAULT_LOG: &str = "info,rmcp=off";
+
 fn main() -> ExitCode {
     let settings = Settings::parse();
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG)))
         .init();
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         error!("another TLS provider is installed already");
@@ -70,7 +74,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
 
     let result = if settings.no_leader_election {
         metrics.set_leader(true);
-        controllers::run(context, stopped).await;
+        controllers::run(context, Arc::new(McpProbe::default()), stopped).await;
         Ok(())
     } else {
         let elector =
@@ -94,7 +98,7 @@ async fn lead(
     }
     let metrics = context.metrics.clone();
     metrics.set_leader(true);
-    let mut controllers = tokio::spawn(controllers::run(context, stopped.clone()));
+    let mut controllers = tokio::spawn(controllers::run(context, Arc::new(McpProbe::default()), stopped.clone()));
     let lost = tokio::select! {
         () = elector.hold() => true,
         _ = stopped.wait_for(|stop| *stop) => false,

@@ -358,3 +358,90 @@ fn facts(turn: &Turn<'_>, captures: &BTreeMap<String, String>) -> Value {
     }
     facts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script(yaml: &str) -> CompiledScript {
+        CompiledScript::compile(&Script::from_yaml(yaml).unwrap()).unwrap()
+    }
+
+    fn turn(text: &str) -> Turn<'_> {
+        Turn { text, ..Turn::default() }
+    }
+
+    fn with_result<'a>(text: &'a str, name: &'a str, content: &'a str) -> Turn<'a> {
+        Turn {
+            tool_result: Some(SeenToolResult { name, content, failed: false }),
+            ..turn(text)
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_holds_answers() {
+        let script = script("rules:\n- {when: {text: b}, reply: {text: one}}\n- {when: {text: a}, reply: {text: two}}\n- {reply: {text: three}}\n");
+        assert_eq!(script.answer(&turn("ab")).unwrap().text, "one");
+        assert_eq!(script.answer(&turn("a")).unwrap().text, "two");
+        assert_eq!(script.answer(&turn("c")).unwrap().rule, Some(2));
+    }
+
+    #[test]
+    fn a_rule_that_calls_a_tool_does_not_call_it_again_with_the_result_in_hand() {
+        let script = script("rules:\n- {when: {text: menu}, reply: {toolCalls: [{name: menu_list}]}}\n");
+        assert_eq!(script.answer(&turn("menu")).unwrap().tool_calls[0].0, "menu_list");
+        let told = script.answer(&with_result("menu", "menu_list", "tea")).unwrap();
+        assert_eq!((told.text.as_str(), told.rule), ("tea", None));
+    }
+
+    #[test]
+    fn a_tool_result_is_matched_by_the_whole_name_and_any_part_of_its_content() {
+        let script = script("rules:\n- when: {toolResult: {name: 'menu_.*', matches: tea}}\n  reply: {text: 'found {{ toolName }}'}\n");
+        assert_eq!(script.answer(&with_result("", "menu_list", "[\"tea\"]")).unwrap().text, "found menu_list");
+        assert_eq!(script.answer(&with_result("", "a_menu_list", "[\"tea\"]")).unwrap().rule, None);
+        assert_eq!(script.answer(&with_result("", "menu_list", "[]")).unwrap().rule, None);
+        assert_eq!(script.answer(&turn("")).unwrap().text, NOTHING_FITS);
+    }
+
+    #[test]
+    fn templates_see_the_turn() {
+        let scouts = ScoutFindings::from([("crm".to_owned(), json!({"name": "Ana"}))]);
+        let script = script("rules:\n- when: {text: '(?P<n>\\d+) (\\w+)'}\n  reply: {text: '{{ match[0] }}|{{ match[2] }}|{{ named.n }}|{{ scouts.crm.name }}|{{ scouts.none.name }}|{{ persona }}'}\n");
+        let turn = Turn { scouts: Some(&scouts), persona: "You are kind.", ..turn("order 2 teas") };
+        assert_eq!(script.answer(&turn).unwrap().text, "2 teas|teas|2|Ana||You are kind.");
+    }
+
+    #[test]
+    fn an_argument_that_is_one_expression_keeps_its_type() {
+        let script = script("rules:\n- when: {text: '(\\d+)'}\n  reply: {toolCalls: [{name: t, arguments: {n: '{{ match[1] | int }}', s: 'n={{ match[1] }}', deep: [{b: '{{ true }}'}], raw: 7}}]}\n");
+        let (_, arguments) = &script.answer(&turn("42")).unwrap().tool_calls[0];
+        assert_eq!(json!(arguments), json!({"n": 42, "s": "n=42", "deep": [{"b": true}], "raw": 7}));
+    }
+
+    #[test]
+    fn failures_and_latency_are_handed_on() {
+        let script = script("rules:\n- latency: 250ms\n  fail: {kind: rateLimited, times: 2, retryAfter: 1s}\n  reply: {text: ok}\n");
+        let answer = script.answer(&turn("x")).unwrap();
+        assert_eq!(answer.latency, Duration::from_millis(250));
+        assert_eq!(answer.fail.unwrap().times, Some(2));
+        assert_eq!(answer.text, "ok");
+    }
+
+    #[test]
+    fn everything_wrong_with_a_script_is_told_with_its_place() {
+        let wrong = Script::from_yaml("rules:\n- when: {text: '(', toolResult: {matches: '['}}\n  reply: {text: '{{'}\n- {fail: {kind: timeout, times: 1}}\n- reply: {toolCalls: [{name: t, arguments: {a: ['{% if']}}]}\ndefault: {}\n").unwrap();
+        let places: Vec<String> = CompiledScript::compile(&wrong).unwrap_err().into_iter().map(|problem| problem.path).collect();
+        assert_eq!(
+            places,
+            [
+                "rules[0].when.text", "rules[0].when.toolResult.matches", "rules[0].reply.text", "rules[1]",
+                "rules[2].reply.toolCalls[0].arguments.a[0]", "default",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_unknown_field_of_a_script_is_refused() {
+        assert!(Script::from_yaml("rules: [{whn: {text: a}, reply: {text: b}}]").is_err());
+    }
+}

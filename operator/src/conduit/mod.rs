@@ -1,6 +1,7 @@
 //! Conduits: MCP servers, run where asked, and probed.
 
 pub mod build;
+pub mod mcp;
 pub mod probe;
 pub mod schedule;
 pub mod status;

@@ -25,8 +25,8 @@ pub struct Findings {
 pub struct FoundTool {
     /// Its name.
     pub name: String,
-    /// What it says it does.
-    pub description: Option<String>,
+    /// What it says it does; may be empty.
+    pub description: String,
     /// The JSON Schema of its arguments.
     pub schema: Value,
 }

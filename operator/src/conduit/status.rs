@@ -92,7 +92,8 @@ fn found(compiled: &CompiledConduit, findings: &Findings) -> ConduitStatus {
         .map(|tool| {
             let info = ToolInfo {
                 name: tool.name.clone(),
-                description: tool.description.as_ref().map(|text| text.chars().take(DESCRIPTION).collect()),
+                description: Some(tool.description.chars().take(DESCRIPTION).collect::<String>())
+                    .filter(|text| !text.is_empty()),
                 schema_hash: hash_of(&tool.schema).map(|hash| hash[..16].to_owned()).unwrap_or_default(),
             };
             (tool.name.as_str(), info)

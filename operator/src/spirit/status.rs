@@ -123,17 +123,19 @@ fn ready(verdicts: &[(&'static str, Verdict)], outcome: &Outcome<'_>) -> Verdict
         Some(_) if !matches!(outcome, Outcome::Applied(_)) => " (the last good pods keep running)",
         _ => "",
     };
+    if let Outcome::Failed(_, reason, message) = outcome {
+        return Verdict::no(reason, format!("{message}{kept}"));
+    }
     if let Some((_, verdict)) = verdicts.iter().find(|(_, verdict)| !verdict.holds()) {
         return Verdict::no(&verdict.reason, format!("{}{kept}", verdict.message));
     }
     match outcome {
-        Outcome::Failed(_, reason, message) => Verdict::no(reason, format!("{message}{kept}")),
         Outcome::NotServed => Verdict::yes("NotServed", "it can be routed to"),
         Outcome::Applied(deployment) if is_stuck(deployment) => Verdict::no(
             "RolloutStuck",
             "pods of the new configuration do not get ready and those of the former one serve; see `kubectl describe pods`",
         ),
-        Outcome::Applied(_) | Outcome::Kept(_) => Verdict::yes("Serving", "it answers"),
+        Outcome::Applied(_) | Outcome::Kept(_) | Outcome::Failed(..) => Verdict::yes("Serving", "it answers"),
     }
 }
 

@@ -77,7 +77,7 @@ fn findings(tools: &[&str]) -> Findings {
         server_version: Some("1.2".into()),
         tools: tools
             .iter()
-            .map(|name| FoundTool { name: (*name).into(), description: Some("d".into()), schema: json!({"type": "object"}) })
+            .map(|name| FoundTool { name: (*name).into(), description: "d".into(), schema: json!({"type": "object"}) })
             .collect(),
     }
 }

@@ -25,7 +25,7 @@ fn spirit() -> Value {
         "kind": "Spirit",
         "spec": {
             "persona": {"text": "You serve coffee."},
-            "oracle": {"provider": "scripted", "model": "demo", "script": {"rules": [{"answer": {"text": "Hello."}}]}},
+            "oracle": {"provider": "scripted", "model": "demo", "script": {"rules": [{"reply": {"text": "Hello."}}]}},
             "voices": [{"name": "web", "http": {"secretRef": {"name": "web", "key": "signing-key"}}}],
             "stores": {"redis": {"urls": {"secretRef": {"name": "redis", "key": "url"}}}},
         },

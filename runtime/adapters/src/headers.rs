@@ -17,7 +17,9 @@ pub enum InvalidHeader {
     #[error("{0:?} cannot be a header's name")]
     Name(String),
     /// Its value has a line break or another character that no header may have.
-    #[error("the value of the header {0} holds a character that a header cannot; look for a line break in its Secret")]
+    #[error(
+        "the value of the header {0} holds a character that a header cannot; look for a line break in its Secret"
+    )]
     Value(String),
 }
 
@@ -37,12 +39,15 @@ impl SecretHeaders {
     ///
     /// # Errors
     /// When a name or a value cannot be sent.
-    pub fn new(headers: impl IntoIterator<Item = (String, SecretString)>) -> Result<Self, InvalidHeader> {
+    pub fn new(
+        headers: impl IntoIterator<Item = (String, SecretString)>,
+    ) -> Result<Self, InvalidHeader> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            let parsed = HeaderName::try_from(&name).map_err(|_| InvalidHeader::Name(name.clone()))?;
-            let mut value =
-                HeaderValue::from_str(value.expose_secret().trim()).map_err(|_| InvalidHeader::Value(name))?;
+            let parsed =
+                HeaderName::try_from(&name).map_err(|_| InvalidHeader::Name(name.clone()))?;
+            let mut value = HeaderValue::from_str(value.expose_secret().trim())
+                .map_err(|_| InvalidHeader::Value(name))?;
             value.set_sensitive(true);
             map.insert(parsed, value);
         }
@@ -60,11 +65,17 @@ impl SecretHeaders {
     pub fn redact(&self, text: String) -> String {
         // `Bearer <token>` is given away by the token alone.
         let values = self.0.values().filter_map(|value| value.to_str().ok());
-        let mut secrets: Vec<&str> = values.flat_map(|value| [value, value.rsplit(' ').next().unwrap_or(value)]).collect();
+        let mut secrets: Vec<&str> = values
+            .flat_map(|value| [value, value.rsplit(' ').next().unwrap_or(value)])
+            .collect();
         secrets.retain(|secret| secret.len() >= MIN_SEARCHED);
         secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.into_iter().fold(text, |text, secret| {
-            if text.contains(secret) { text.replace(secret, REDACTED) } else { text }
+            if text.contains(secret) {
+                text.replace(secret, REDACTED)
+            } else {
+                text
+            }
         })
     }
 }
@@ -74,26 +85,48 @@ mod tests {
     use super::*;
 
     fn headers(headers: &[(&str, &str)]) -> Result<SecretHeaders, InvalidHeader> {
-        SecretHeaders::new(headers.iter().map(|(name, value)| ((*name).to_owned(), SecretString::from(*value))))
+        SecretHeaders::new(
+            headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), SecretString::from(*value))),
+        )
     }
 
     #[test]
     fn a_header_that_cannot_be_sent_is_named_and_its_value_is_not() {
         let error = headers(&[("authorization", "Bearer not-a-real\nkey")]).unwrap_err();
-        assert!(error.to_string().contains("authorization") && !error.to_string().contains("not-a-real"), "{error}");
-        assert_eq!(headers(&[("a b", "x")]).unwrap_err(), InvalidHeader::Name("a b".to_owned()));
+        assert!(
+            error.to_string().contains("authorization")
+                && !error.to_string().contains("not-a-real"),
+            "{error}"
+        );
+        assert_eq!(
+            headers(&[("a b", "x")]).unwrap_err(),
+            InvalidHeader::Name("a b".to_owned())
+        );
     }
 
     #[test]
     fn the_line_break_at_the_end_of_a_mounted_value_does_not_count() {
-        assert_eq!(headers(&[("x-key", "not-a-real-key\n")]).unwrap().as_map()["x-key"], "not-a-real-key");
+        assert_eq!(
+            headers(&[("x-key", "not-a-real-key\n")]).unwrap().as_map()["x-key"],
+            "not-a-real-key"
+        );
     }
 
     #[test]
     fn what_a_server_echoes_is_shown_without_the_secrets() {
-        let headers = headers(&[("authorization", "Bearer not-a-real-token"), ("x-tenant", "7")]).unwrap();
-        let said = "no user 7 for 'Bearer not-a-real-token'; not-a-real-token is unknown".to_owned();
-        assert_eq!(headers.redact(said), "no user 7 for '[redacted]'; [redacted] is unknown");
+        let headers = headers(&[
+            ("authorization", "Bearer not-a-real-token"),
+            ("x-tenant", "7"),
+        ])
+        .unwrap();
+        let said =
+            "no user 7 for 'Bearer not-a-real-token'; not-a-real-token is unknown".to_owned();
+        assert_eq!(
+            headers.redact(said),
+            "no user 7 for '[redacted]'; [redacted] is unknown"
+        );
         assert_eq!(format!("{headers:?}"), r#"{"authorization", "x-tenant"}"#);
     }
 }

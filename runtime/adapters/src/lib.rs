@@ -39,7 +39,7 @@ mod in_memory;
 pub mod redis;
 
 #[cfg(feature = "facts")]
-mod facts;
+pub mod facts;
 #[cfg(feature = "headers")]
 pub mod headers;
 #[cfg(feature = "standard-webhooks")]

@@ -31,13 +31,17 @@ pub enum InvalidKey {
     #[error("a signing key that begins with whsec_ goes on in base64")]
     Encoding,
     /// It is too short to be safe.
-    #[error("a signing key needs {MIN_KEY_BYTES} bytes at least: make one with `openssl rand -base64 32`, and write whsec_ before it")]
+    #[error(
+        "a signing key needs {MIN_KEY_BYTES} bytes at least: make one with `openssl rand -base64 32`, and write whsec_ before it"
+    )]
     Short,
 }
 
 /// A delivery whose signature is missing, wrong, or too old or new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the webhook-id, webhook-timestamp and webhook-signature headers do not sign this body with this key, now")]
+#[error(
+    "the webhook-id, webhook-timestamp and webhook-signature headers do not sign this body with this key, now"
+)]
 pub struct Unsigned;
 
 /// A key that both sides share.
@@ -57,19 +61,25 @@ impl SigningKey {
     pub fn parse(text: &SecretString) -> Result<Self, InvalidKey> {
         let text = text.expose_secret().trim();
         let key = match text.strip_prefix("whsec_") {
-            Some(encoded) => BASE64_STANDARD.decode(encoded).map_err(|_| InvalidKey::Encoding)?,
+            Some(encoded) => BASE64_STANDARD
+                .decode(encoded)
+                .map_err(|_| InvalidKey::Encoding)?,
             None => text.as_bytes().to_vec(),
         };
         if key.len() < MIN_KEY_BYTES {
             return Err(InvalidKey::Short);
         }
-        Hmac::new_from_slice(&key).map(Self).map_err(|_| InvalidKey::Short)
+        Hmac::new_from_slice(&key)
+            .map(Self)
+            .map_err(|_| InvalidKey::Short)
     }
 
     /// The `webhook-signature` of a message that is delivered at `at`, given in whole seconds since 1970.
     #[must_use]
     pub fn sign(&self, id: &str, at: i64, body: &[u8]) -> String {
-        let signature = self.mac(id.as_bytes(), at.to_string().as_bytes(), body).finalize();
+        let signature = self
+            .mac(id.as_bytes(), at.to_string().as_bytes(), body)
+            .finalize();
         format!("v1,{}", BASE64_STANDARD.encode(signature.into_bytes()))
     }
 
@@ -84,7 +94,11 @@ impl SigningKey {
         body: &[u8],
         now: Timestamp,
     ) -> Result<&'a str, Unsigned> {
-        let text = |name| header(name).and_then(|value| std::str::from_utf8(value).ok()).ok_or(Unsigned);
+        let text = |name| {
+            header(name)
+                .and_then(|value| std::str::from_utf8(value).ok())
+                .ok_or(Unsigned)
+        };
         let (id, at, signatures) = (text(ID)?, text(TIMESTAMP)?, text(SIGNATURE)?);
         let seconds: i64 = at.parse().map_err(|_| Unsigned)?;
         if id.is_empty() || now.as_second().abs_diff(seconds) > TOLERANCE.as_secs() {
@@ -118,14 +132,22 @@ mod tests {
         SigningKey::parse(&text.into()).unwrap()
     }
 
-    fn verify(key: &SigningKey, id: &str, at: &str, signature: &str, body: &[u8], now: i64) -> Result<String, Unsigned> {
+    fn verify(
+        key: &SigningKey,
+        id: &str,
+        at: &str,
+        signature: &str,
+        body: &[u8],
+        now: i64,
+    ) -> Result<String, Unsigned> {
         let header = |name: &str| match name {
             ID => Some(id.as_bytes()),
             TIMESTAMP => Some(at.as_bytes()),
             SIGNATURE => Some(signature.as_bytes()),
             _ => None,
         };
-        key.verify(header, body, Timestamp::from_second(now).unwrap()).map(str::to_owned)
+        key.verify(header, body, Timestamp::from_second(now).unwrap())
+            .map(str::to_owned)
     }
 
     // The example of the specification's own libraries.
@@ -141,7 +163,10 @@ mod tests {
     fn what_was_signed_is_taken_and_anything_else_is_not() {
         let key = key(KEY);
         let good = key.sign("msg_1", 1000, b"{}");
-        assert_eq!(verify(&key, "msg_1", "1000", &good, b"{}", 1000).unwrap(), "msg_1");
+        assert_eq!(
+            verify(&key, "msg_1", "1000", &good, b"{}", 1000).unwrap(),
+            "msg_1"
+        );
         for (id, at, signature, body) in [
             ("msg_2", "1000", good.as_str(), &b"{}"[..]),
             ("msg_1", "1001", &good, b"{}"),
@@ -153,14 +178,22 @@ mod tests {
             ("msg_1", "soon", &good, b"{}"),
             ("", "1000", &good, b"{}"),
         ] {
-            assert_eq!(verify(&key, id, at, signature, body, 1000), Err(Unsigned), "{id} {at} {signature}");
+            assert_eq!(
+                verify(&key, id, at, signature, body, 1000),
+                Err(Unsigned),
+                "{id} {at} {signature}"
+            );
         }
     }
 
     #[test]
     fn one_right_signature_among_several_is_enough() {
         let (old, new) = (key(KEY), key("another-key-that-is-not-real"));
-        let both = format!("v1a,zzzz {} {}", new.sign("a", 1000, b""), old.sign("a", 1000, b""));
+        let both = format!(
+            "v1a,zzzz {} {}",
+            new.sign("a", 1000, b""),
+            old.sign("a", 1000, b"")
+        );
         assert!(verify(&old, "a", "1000", &both, b"", 1000).is_ok());
         assert!(verify(&new, "a", "1000", &both, b"", 1000).is_ok());
         let many = "v1,AAAA ".repeat(MAX_SIGNATURES) + &old.sign("a", 1000, b"");
@@ -172,7 +205,11 @@ mod tests {
         let key = key(KEY);
         let signature = key.sign("a", 1000, b"");
         for (now, taken) in [(700, true), (1300, true), (699, false), (1301, false)] {
-            assert_eq!(verify(&key, "a", "1000", &signature, b"", now).is_ok(), taken, "{now}");
+            assert_eq!(
+                verify(&key, "a", "1000", &signature, b"", now).is_ok(),
+                taken,
+                "{now}"
+            );
         }
         let far = i64::MIN.to_string();
         assert!(verify(&key, "a", &far, &key.sign("a", i64::MIN, b""), b"", 1000).is_err());
@@ -181,7 +218,10 @@ mod tests {
     #[test]
     fn a_missing_header_is_no_signature() {
         let key = key(KEY);
-        assert_eq!(key.verify(|_| None, b"", Timestamp::UNIX_EPOCH), Err(Unsigned));
+        assert_eq!(
+            key.verify(|_| None, b"", Timestamp::UNIX_EPOCH),
+            Err(Unsigned)
+        );
     }
 
     #[test]

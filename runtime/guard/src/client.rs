@@ -87,7 +87,10 @@ impl RequestError {
     /// Whether the request certainly did not reach anybody, so that sending it again cannot do it twice.
     #[must_use]
     pub fn never_sent(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Invalid(_) | Self::Connect { .. })
+        matches!(
+            self,
+            Self::Refused(_) | Self::Invalid(_) | Self::Connect { .. }
+        )
     }
 }
 
@@ -99,7 +102,9 @@ pub struct GuardedClient {
 
 impl fmt::Debug for GuardedClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GuardedClient").field("policy", &self.shared.policy).finish_non_exhaustive()
+        f.debug_struct("GuardedClient")
+            .field("policy", &self.shared.policy)
+            .finish_non_exhaustive()
     }
 }
 
@@ -120,7 +125,14 @@ impl GuardedClient {
     }
 
     pub(crate) fn with_lookup(policy: Arc<Policy>, lookup: Lookup) -> Self {
-        Self { shared: Arc::new(Shared { policy, lookup, http: OnceLock::new(), https: OnceLock::new() }) }
+        Self {
+            shared: Arc::new(Shared {
+                policy,
+                lookup,
+                http: OnceLock::new(),
+                https: OnceLock::new(),
+            }),
+        }
     }
 
     /// Begins a request. Nothing is sent before [`GuardedRequest::send`].
@@ -145,16 +157,30 @@ impl GuardedClient {
     pub fn bare_client_for(&self, url: &Url) -> Result<reqwest::Client, RequestError> {
         self.shared.policy.check_url(url)?;
         let https = url.scheme() == "https";
-        let made = if https { &self.shared.https } else { &self.shared.http };
+        let made = if https {
+            &self.shared.https
+        } else {
+            &self.shared.http
+        };
         let scheme = if https { Scheme::Https } else { Scheme::Http };
-        made.get_or_init(|| self.build(scheme).map_err(|error| explain(&error.without_url())))
-            .clone()
-            .map_err(|reason| RequestError::Connect { host: host_of(url), reason })
+        made.get_or_init(|| {
+            self.build(scheme)
+                .map_err(|error| explain(&error.without_url()))
+        })
+        .clone()
+        .map_err(|reason| RequestError::Connect {
+            host: host_of(url),
+            reason,
+        })
     }
 
     fn build(&self, scheme: Scheme) -> Result<reqwest::Client, reqwest::Error> {
         let builder = reqwest::Client::builder()
-            .dns_resolver(Resolver::new(scheme, self.shared.policy.clone(), self.shared.lookup.clone()))
+            .dns_resolver(Resolver::new(
+                scheme,
+                self.shared.policy.clone(),
+                self.shared.lookup.clone(),
+            ))
             .redirect(redirect::Policy::none())
             .no_proxy()
             .referer(false)
@@ -205,7 +231,8 @@ impl GuardedRequest<'_> {
                 self.header(AUTHORIZATION, value)
             }
             Err(_) => {
-                self.invalid = Some("the bearer token holds characters that a header cannot".to_owned());
+                self.invalid =
+                    Some("the bearer token holds characters that a header cannot".to_owned());
                 self
             }
         }
@@ -220,7 +247,9 @@ impl GuardedRequest<'_> {
     /// Sends this as JSON.
     pub fn json(mut self, body: &impl Serialize) -> Self {
         match serde_json::to_vec(body) {
-            Ok(body) => self.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body),
+            Ok(body) => self
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+                .body(body),
             Err(error) => {
                 self.invalid = Some(error.to_string());
                 self
@@ -262,7 +291,11 @@ impl GuardedRequest<'_> {
             match redirected(&response) {
                 Some(next) if follows => {
                     if self.url.scheme() == "https" && next.scheme() == "http" {
-                        return Err(Refusal { host: host_of(&next), reason: crate::Reason::PlainHttp }.into());
+                        return Err(Refusal {
+                            host: host_of(&next),
+                            reason: crate::Reason::PlainHttp,
+                        }
+                        .into());
                     }
                     if next.origin() != self.url.origin() {
                         // A header from a Secret is for the host that the manifest names.
@@ -274,7 +307,9 @@ impl GuardedRequest<'_> {
                 _ => return Ok(GuardedResponse { response, host }),
             }
         }
-        Err(RequestError::Redirects { host: host_of(&self.url) })
+        Err(RequestError::Redirects {
+            host: host_of(&self.url),
+        })
     }
 }
 
@@ -335,18 +370,27 @@ impl GuardedResponse {
     /// The body as it comes. After an error it ends.
     ///
     /// The error is [`RequestError::TooLarge`] at the piece that makes it longer than `limit` bytes, decompressed.
-    pub fn stream(self, limit: usize) -> impl Stream<Item = Result<Bytes, RequestError>> + Send + use<> {
+    pub fn stream(
+        self,
+        limit: usize,
+    ) -> impl Stream<Item = Result<Bytes, RequestError>> + Send + use<> {
         let host = self.host.clone();
         let mut left = limit;
-        self.pieces().map(move |piece| {
-            let piece = piece?;
-            left = left.checked_sub(piece.len()).ok_or_else(|| RequestError::TooLarge { host: host.clone(), limit })?;
-            Ok(piece)
-        })
-        .scan(false, |failed, piece| {
-            let ended = std::mem::replace(failed, piece.is_err());
-            std::future::ready((!ended).then_some(piece))
-        })
+        self.pieces()
+            .map(move |piece| {
+                let piece = piece?;
+                left = left
+                    .checked_sub(piece.len())
+                    .ok_or_else(|| RequestError::TooLarge {
+                        host: host.clone(),
+                        limit,
+                    })?;
+                Ok(piece)
+            })
+            .scan(false, |failed, piece| {
+                let ended = std::mem::replace(failed, piece.is_err());
+                std::future::ready((!ended).then_some(piece))
+            })
     }
 
     fn pieces(self) -> impl Stream<Item = Result<Bytes, RequestError>> + Send + use<> {
@@ -362,7 +406,12 @@ impl GuardedResponse {
 /// Where an answer redirects to. A target that is no URL is taken as no redirect: the answer is then the last.
 fn redirected(response: &reqwest::Response) -> Option<Url> {
     let redirects = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
-    let target = response.headers().get(LOCATION).filter(|_| redirects)?.to_str().ok()?;
+    let target = response
+        .headers()
+        .get(LOCATION)
+        .filter(|_| redirects)?
+        .to_str()
+        .ok()?;
     response.url().join(target).ok()
 }
 
@@ -384,11 +433,17 @@ fn classify(error: reqwest::Error, host: &str) -> RequestError {
     if error.is_builder() {
         RequestError::Invalid(explain(&error))
     } else if error.is_connect() {
-        RequestError::Connect { host, reason: explain(&error) }
+        RequestError::Connect {
+            host,
+            reason: explain(&error),
+        }
     } else if error.is_timeout() {
         RequestError::TimedOut { host }
     } else {
-        RequestError::BrokenOff { host, reason: explain(&error) }
+        RequestError::BrokenOff {
+            host,
+            reason: explain(&error),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use eywa_guard::{
 use eywa_weave::{
     SpiritName,
     ports::action::{Action, ActionError, Call},
+    spirit::Facts,
     tool::Tool,
 };
 use jiff::Timestamp;
@@ -66,14 +67,36 @@ impl HttpAction {
     ///
     /// # Errors
     /// When the URL's template is malformed.
-    pub fn new(settings: HttpActionSettings<'_>, client: GuardedClient) -> Result<Self, TemplateError> {
-        let HttpActionSettings { tool, spirit, method, url, headers, timeout } = settings;
+    pub fn new(
+        settings: HttpActionSettings<'_>,
+        client: GuardedClient,
+    ) -> Result<Self, TemplateError> {
+        let HttpActionSettings {
+            tool,
+            spirit,
+            method,
+            url,
+            headers,
+            timeout,
+        } = settings;
         let url = UrlTemplate::parse(url, Vocabulary::ACTION_URL)?;
-        Ok(Self { tool, spirit, method, url, headers, timeout, client })
+        Ok(Self {
+            tool,
+            spirit,
+            method,
+            url,
+            headers,
+            timeout,
+            client,
+        })
     }
 
     fn url(&self, call: Call<'_>) -> Result<Url, TemplateError> {
-        let facts = facts::of(call.pulse, &self.spirit, Timestamp::now());
+        let facts = facts::known(Facts {
+            pulse: call.pulse,
+            spirit: &self.spirit,
+            now: Timestamp::now(),
+        });
         self.url.render(&json!({
             "arguments": call.arguments,
             "user": facts.user,
@@ -91,19 +114,27 @@ impl HttpAction {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        let key = hash.finalize()[..16].iter().fold(String::with_capacity(32), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+        let key = hash.finalize()[..16]
+            .iter()
+            .fold(String::with_capacity(32), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            });
         HeaderValue::from_str(&key).unwrap_or(HeaderValue::from_static(""))
     }
 
     async fn read(&self, answer: GuardedResponse) -> Result<String, RequestError> {
         let status = answer.status();
-        let limit = if status.is_success() { RESULT_LIMIT } else { REFUSAL_LIMIT };
+        let limit = if status.is_success() {
+            RESULT_LIMIT
+        } else {
+            REFUSAL_LIMIT
+        };
         // One byte more tells whether there is more.
         let body = answer.beginning(limit + 1).await?;
-        let mut text = String::from_utf8_lossy(&body[..body.len().min(limit)]).trim().to_owned();
+        let mut text = String::from_utf8_lossy(&body[..body.len().min(limit)])
+            .trim()
+            .to_owned();
         if body.len() > limit {
             text.push_str("\n[cut off here: the answer is longer]");
         } else if let Ok(value) = serde_json::from_str::<Value>(&text) {
@@ -121,7 +152,9 @@ impl Action for HttpAction {
     }
 
     async fn call(&self, call: Call<'_>) -> Result<String, ActionError> {
-        let mut url = self.url(call).map_err(|error| ActionError(format!("the request cannot be made: {error}")))?;
+        let mut url = self
+            .url(call)
+            .map_err(|error| ActionError(format!("the request cannot be made: {error}")))?;
         let in_body = matches!(self.method, Method::POST | Method::PUT | Method::PATCH);
         if !in_body {
             add_query(&mut url, call.arguments);
@@ -129,7 +162,10 @@ impl Action for HttpAction {
         let mut request = self
             .client
             .request(self.method.clone(), url)
-            .header(ACCEPT, HeaderValue::from_static("application/json, text/*;q=0.9"))
+            .header(
+                ACCEPT,
+                HeaderValue::from_static("application/json, text/*;q=0.9"),
+            )
             .header(IDEMPOTENCY_KEY, self.idempotency_key(call))
             .headers(self.headers.as_map())
             .timeout(self.timeout);
@@ -143,8 +179,12 @@ impl Action for HttpAction {
             (true, Ok(text)) if text.is_empty() => Ok(format!("It is done ({status}).")),
             (true, Ok(text)) => Ok(text),
             // It said that it is done; only its words are lost.
-            (true, Err(error)) => Ok(format!("It is done ({status}), but the answer could not be read: {error}.")),
-            (false, Ok(text)) if !text.is_empty() => Err(ActionError(format!("the server refused it ({status}): {text}"))),
+            (true, Err(error)) => Ok(format!(
+                "It is done ({status}), but the answer could not be read: {error}."
+            )),
+            (false, Ok(text)) if !text.is_empty() => Err(ActionError(format!(
+                "the server refused it ({status}): {text}"
+            ))),
             (false, _) => Err(ActionError(format!("the server refused it ({status})"))),
         }
     }
@@ -164,13 +204,18 @@ impl HttpAction {
 /// Adds arguments to the query: texts, numbers and truths as they are, each item of a list by itself, what is deeper as
 /// JSON. Null is left out.
 fn add_query(url: &mut Url, arguments: &Value) {
-    let Value::Object(arguments) = arguments else { return };
+    let Value::Object(arguments) = arguments else {
+        return;
+    };
     if arguments.is_empty() {
         return;
     }
     let mut query = url.query_pairs_mut();
     for (name, value) in arguments {
-        for item in value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice) {
+        for item in value
+            .as_array()
+            .map_or(std::slice::from_ref(value), Vec::as_slice)
+        {
             match item {
                 Value::Null => {}
                 Value::String(text) => drop(query.append_pair(name, text)),
@@ -191,7 +236,11 @@ mod tests {
     use super::*;
 
     fn action(method: Method, url: &str) -> HttpAction {
-        let tool = ToolSpec { name: "place_order".to_owned(), description: "Orders".to_owned(), parameters: json!({"type": "object"}) };
+        let tool = ToolSpec {
+            name: "place_order".to_owned(),
+            description: "Orders".to_owned(),
+            parameters: json!({"type": "object"}),
+        };
         let secret = ("authorization".to_owned(), "Bearer not-a-real-token".into());
         let settings = HttpActionSettings {
             tool: Tool::new(tool).unwrap(),
@@ -201,19 +250,31 @@ mod tests {
             headers: SecretHeaders::new([secret]).unwrap(),
             timeout: Duration::from_secs(5),
         };
-        let policy = Policy { loopback: true, ..Policy::default() };
+        let policy = Policy {
+            loopback: true,
+            ..Policy::default()
+        };
         HttpAction::new(settings, GuardedClient::new(Arc::new(policy))).unwrap()
     }
 
     async fn answers(template: ResponseTemplate) -> MockServer {
         let server = MockServer::start().await;
-        Mock::given(any()).respond_with(template).mount(&server).await;
+        Mock::given(any())
+            .respond_with(template)
+            .mount(&server)
+            .await;
         server
     }
 
     async fn call(action: &HttpAction, arguments: Value) -> Result<String, String> {
         let pulse = facts::tests::pulse("two flat whites");
-        let called = action.call(Call { pulse: &pulse, id: "call-1", arguments: &arguments }).await;
+        let called = action
+            .call(Call {
+                pulse: &pulse,
+                id: "call-1",
+                arguments: &arguments,
+            })
+            .await;
         called.map_err(|error| error.to_string())
     }
 
@@ -223,12 +284,29 @@ mod tests {
 
     #[tokio::test]
     async fn the_arguments_are_the_body_of_a_post() {
-        let server = answers(ResponseTemplate::new(201).set_body_raw("{ \"order\" : 7 }", "application/json")).await;
-        let action = action(Method::POST, &format!("{}/orders/{{{{ arguments.table }}}}", server.uri()));
-        assert_eq!(call(&action, json!({"table": "a/b", "cups": 2})).await.unwrap(), r#"{"order":7}"#);
+        let server = answers(
+            ResponseTemplate::new(201).set_body_raw("{ \"order\" : 7 }", "application/json"),
+        )
+        .await;
+        let action = action(
+            Method::POST,
+            &format!("{}/orders/{{{{ arguments.table }}}}", server.uri()),
+        );
+        assert_eq!(
+            call(&action, json!({"table": "a/b", "cups": 2}))
+                .await
+                .unwrap(),
+            r#"{"order":7}"#
+        );
         let seen = seen(&server).await;
-        assert_eq!((seen.method.as_str(), seen.url.path(), seen.url.query()), ("POST", "/orders/a%2Fb", None));
-        assert_eq!(serde_json::from_slice::<Value>(&seen.body).unwrap(), json!({"table": "a/b", "cups": 2}));
+        assert_eq!(
+            (seen.method.as_str(), seen.url.path(), seen.url.query()),
+            ("POST", "/orders/a%2Fb", None)
+        );
+        assert_eq!(
+            serde_json::from_slice::<Value>(&seen.body).unwrap(),
+            json!({"table": "a/b", "cups": 2})
+        );
         assert_eq!(seen.headers["content-type"], "application/json");
         assert_eq!(seen.headers["authorization"], "Bearer not-a-real-token");
     }
@@ -241,15 +319,35 @@ mod tests {
         assert_eq!(call(&action, arguments).await.unwrap(), "oat, soy");
         let seen = seen(&server).await;
         assert!(seen.body.is_empty());
-        let mut query: Vec<String> = seen.url.query_pairs().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut query: Vec<String> = seen
+            .url
+            .query_pairs()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         query.sort();
-        assert_eq!(query, ["deep={\"x\":true}", "lang=en", "most=3", "q=milk & more", "tags=a", "tags=b"]);
+        assert_eq!(
+            query,
+            [
+                "deep={\"x\":true}",
+                "lang=en",
+                "most=3",
+                "q=milk & more",
+                "tags=a",
+                "tags=b"
+            ]
+        );
     }
 
     #[tokio::test]
     async fn a_call_made_again_carries_the_same_key_and_another_does_not() {
         let action = action(Method::POST, "http://127.0.0.1/");
-        let key = |pulse: &Pulse, id| action.idempotency_key(Call { pulse, id, arguments: &Value::Null });
+        let key = |pulse: &Pulse, id| {
+            action.idempotency_key(Call {
+                pulse,
+                id,
+                arguments: &Value::Null,
+            })
+        };
         let first = facts::tests::pulse("a");
         let mut second = facts::tests::pulse("a");
         second.id = "wa/wamid.2".into();
@@ -262,13 +360,21 @@ mod tests {
     #[tokio::test]
     async fn an_answer_without_a_body_is_a_success_in_words() {
         let server = answers(ResponseTemplate::new(204)).await;
-        assert!(call(&action(Method::DELETE, &server.uri()), json!({})).await.unwrap().contains("done"));
+        assert!(
+            call(&action(Method::DELETE, &server.uri()), json!({}))
+                .await
+                .unwrap()
+                .contains("done")
+        );
     }
 
     #[tokio::test]
     async fn a_long_answer_is_cut_off_and_says_so() {
-        let server = answers(ResponseTemplate::new(200).set_body_bytes(vec![b'x'; RESULT_LIMIT + 1])).await;
-        let text = call(&action(Method::GET, &server.uri()), json!({})).await.unwrap();
+        let server =
+            answers(ResponseTemplate::new(200).set_body_bytes(vec![b'x'; RESULT_LIMIT + 1])).await;
+        let text = call(&action(Method::GET, &server.uri()), json!({}))
+            .await
+            .unwrap();
         assert!(text.len() < RESULT_LIMIT + 100 && text.contains("cut off"));
     }
 
@@ -276,8 +382,13 @@ mod tests {
     async fn a_refusal_goes_to_the_oracle_with_what_the_server_said_but_without_secrets() {
         let said = "no oat milk left (you sent Bearer not-a-real-token)";
         let server = answers(ResponseTemplate::new(409).set_body_string(said)).await;
-        let error = call(&action(Method::POST, &server.uri()), json!({})).await.unwrap_err();
-        assert!(error.contains("409") && error.contains("no oat milk left"), "{error}");
+        let error = call(&action(Method::POST, &server.uri()), json!({}))
+            .await
+            .unwrap_err();
+        assert!(
+            error.contains("409") && error.contains("no oat milk left"),
+            "{error}"
+        );
         assert!(!error.contains("not-a-real-token"), "{error}");
     }
 
@@ -287,14 +398,27 @@ mod tests {
         let mut action_that_waits = action(Method::POST, &late.uri());
         action_that_waits.timeout = Duration::from_millis(100);
         let error = call(&action_that_waits, json!({})).await.unwrap_err();
-        assert!(error.contains("not known whether it took effect"), "{error}");
-        let error = call(&action(Method::POST, "http://10.0.0.1/"), json!({})).await.unwrap_err();
-        assert!(error.contains("10.0.0.1") && error.contains("nothing was done"), "{error}");
+        assert!(
+            error.contains("not known whether it took effect"),
+            "{error}"
+        );
+        let error = call(&action(Method::POST, "http://10.0.0.1/"), json!({}))
+            .await
+            .unwrap_err();
+        assert!(
+            error.contains("10.0.0.1") && error.contains("nothing was done"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
     async fn arguments_that_the_url_needs_and_are_not_there_are_an_error() {
-        let error = call(&action(Method::GET, "http://127.0.0.1/{{ arguments.id }}"), json!({})).await.unwrap_err();
+        let error = call(
+            &action(Method::GET, "http://127.0.0.1/{{ arguments.id }}"),
+            json!({}),
+        )
+        .await
+        .unwrap_err();
         assert!(error.contains("cannot be made"), "{error}");
     }
 }

@@ -35,8 +35,15 @@ mod tests {
     use super::*;
 
     fn holds(source: &str) -> bool {
-        let (pulse, spirit) = (facts::tests::pulse("My INVOICE, please"), SpiritName::from("barista"));
-        let facts = Facts { pulse: &pulse, spirit: &spirit, now: jiff::Timestamp::UNIX_EPOCH };
+        let (pulse, spirit) = (
+            facts::tests::pulse("My INVOICE, please"),
+            SpiritName::from("barista"),
+        );
+        let facts = Facts {
+            pulse: &pulse,
+            spirit: &spirit,
+            now: jiff::Timestamp::UNIX_EPOCH,
+        };
         CelCondition::parse(source).unwrap().holds(facts).unwrap()
     }
 
@@ -67,7 +74,11 @@ mod tests {
         // It holds up on the sample that it was tried with, and not on this one.
         let condition = CelCondition::parse("text == 'hello' || int(text) > 0").unwrap();
         let (pulse, spirit) = (facts::tests::pulse("seven"), SpiritName::from("barista"));
-        let facts = Facts { pulse: &pulse, spirit: &spirit, now: jiff::Timestamp::UNIX_EPOCH };
+        let facts = Facts {
+            pulse: &pulse,
+            spirit: &spirit,
+            now: jiff::Timestamp::UNIX_EPOCH,
+        };
         let error = condition.holds(facts).unwrap_err().to_string();
         assert!(error.contains("int(text) > 0"), "{error}");
     }

@@ -22,7 +22,9 @@ impl TemplatePersona {
 
 impl Persona for TemplatePersona {
     fn render(&self, facts: Facts<'_>) -> Result<String, NotApplicable> {
-        self.0.render(&facts::known(facts)).map_err(|error| NotApplicable(format!("the persona cannot be rendered: {error}")))
+        self.0
+            .render(&facts::known(facts))
+            .map_err(|error| NotApplicable(format!("the persona cannot be rendered: {error}")))
     }
 }
 
@@ -38,10 +40,19 @@ mod tests {
         let persona = TemplatePersona::parse(persona).unwrap();
         let (pulse, spirit) = (facts::tests::pulse("hi"), SpiritName::from("barista"));
         let now = "2026-11-22T12:00:00Z".parse().unwrap();
-        let text = persona.render(Facts { pulse: &pulse, spirit: &spirit, now }).unwrap();
+        let text = persona
+            .render(Facts {
+                pulse: &pulse,
+                spirit: &spirit,
+                now,
+            })
+            .unwrap();
         // At noon in UTC most places have the same date; the time zone is the machine's.
         assert!(text.starts_with("It is "), "{text}");
-        assert!(text.ends_with("barista speaks to Ana (5511999990000) on wa."), "{text}");
+        assert!(
+            text.ends_with("barista speaks to Ana (5511999990000) on wa."),
+            "{text}"
+        );
     }
 
     #[test]
@@ -50,12 +61,21 @@ mod tests {
         let mut pulse = facts::tests::pulse("hi");
         pulse.user.name = Some("{{ 7 * 7 }}".to_owned());
         let spirit = SpiritName::from("barista");
-        let facts = Facts { pulse: &pulse, spirit: &spirit, now: jiff::Timestamp::UNIX_EPOCH };
+        let facts = Facts {
+            pulse: &pulse,
+            spirit: &spirit,
+            now: jiff::Timestamp::UNIX_EPOCH,
+        };
         assert_eq!(persona.render(facts).unwrap(), "You speak to {{ 7 * 7 }}.");
     }
 
     #[test]
     fn a_persona_that_names_the_unknown_is_refused() {
-        assert!(TemplatePersona::parse("Hi {{ user.nme }}").unwrap_err().to_string().contains("user.nme"));
+        assert!(
+            TemplatePersona::parse("Hi {{ user.nme }}")
+                .unwrap_err()
+                .to_string()
+                .contains("user.nme")
+        );
     }
 }

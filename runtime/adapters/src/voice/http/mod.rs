@@ -33,8 +33,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-pub use self::waiting::{HttpEnding, TooManyWaiters, Waiter};
 use self::waiting::Waiting;
+pub use self::waiting::{HttpEnding, TooManyWaiters, Waiter};
 use crate::standard_webhooks::SigningKey;
 
 /// The most bytes of a message.
@@ -64,7 +64,9 @@ pub struct HttpVoice {
 
 impl fmt::Debug for HttpVoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpVoice").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("HttpVoice")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,8 +91,18 @@ impl HttpVoice {
     /// A voice that sends with `client`.
     #[must_use]
     pub fn new(settings: HttpVoiceSettings, client: GuardedClient) -> Self {
-        let HttpVoiceSettings { name, key, reply_url } = settings;
-        Self { name, key, reply_url, client, waiting: Waiting::default() }
+        let HttpVoiceSettings {
+            name,
+            key,
+            reply_url,
+        } = settings;
+        Self {
+            name,
+            key,
+            reply_url,
+            client,
+            waiting: Waiting::default(),
+        }
     }
 
     /// Waits, from now on, for the reply to this Pulse and for its end. Call it before the Pulse is accepted, so that these
@@ -114,24 +126,37 @@ impl Voice for HttpVoice {
             return Err(Rejected::Method);
         }
         let now = Timestamp::now();
-        let id = self.key.verify(webhook.header, webhook.body, now).map_err(|_| Rejected::Signature)?;
+        let id = self
+            .key
+            .verify(webhook.header, webhook.body, now)
+            .map_err(|_| Rejected::Signature)?;
         let pulse = inbound::pulse(id, webhook.body, &self.name, now)?;
-        Ok(Received::Pulses { pulses: vec![pulse], ignored: 0 })
+        Ok(Received::Pulses {
+            pulses: vec![pulse],
+            ignored: 0,
+        })
     }
 
     async fn speak(&self, utterance: Utterance<'_>) -> Result<(), VoiceError> {
-        let ReplyTo { session } = serde_json::from_value(utterance.to.clone()).map_err(|error| VoiceError::Refused {
-            code: "reply_to".to_owned(),
-            message: format!("this is not where the reply to an HTTP message goes: {error}"),
-        })?;
-        let reply = HttpReply { pulse: utterance.pulse.clone(), session, text: utterance.text.to_owned() };
+        let ReplyTo { session } =
+            serde_json::from_value(utterance.to.clone()).map_err(|error| VoiceError::Refused {
+                code: "reply_to".to_owned(),
+                message: format!("this is not where the reply to an HTTP message goes: {error}"),
+            })?;
+        let reply = HttpReply {
+            pulse: utterance.pulse.clone(),
+            session,
+            text: utterance.text.to_owned(),
+        };
         if self.waiting.hand_over(&reply) {
             return Ok(());
         }
         match &self.reply_url {
             Some(url) => self.post(url, &reply).await,
             None => Err(VoiceError::Gone {
-                message: "nobody waits for the reply in this process, and the voice has no replyUrl".to_owned(),
+                message:
+                    "nobody waits for the reply in this process, and the voice has no replyUrl"
+                        .to_owned(),
             }),
         }
     }

@@ -60,18 +60,42 @@ impl Waiting {
         let number = waiters.next;
         waiters.next += 1;
         waiters.count += 1;
-        let listener = Listener { number, reply: Some(to_reply), ended: to_end };
-        waiters.by_pulse.entry(pulse.clone()).or_default().push(listener);
+        let listener = Listener {
+            number,
+            reply: Some(to_reply),
+            ended: to_end,
+        };
+        waiters
+            .by_pulse
+            .entry(pulse.clone())
+            .or_default()
+            .push(listener);
         drop(waiters);
-        Ok(Waiter { reply, ended, place: Place { line: self.0.clone(), pulse: pulse.clone(), number } })
+        Ok(Waiter {
+            reply,
+            ended,
+            place: Place {
+                line: self.0.clone(),
+                pulse: pulse.clone(),
+                number,
+            },
+        })
     }
 
     /// Gives the reply to all who wait for it; they stay in the line for the end. `false` when nobody took it.
     pub(super) fn hand_over(&self, reply: &HttpReply) -> bool {
         let mut waiters = lock(&self.0);
-        let listeners = waiters.by_pulse.get_mut(&reply.pulse).map_or(&mut [][..], Vec::as_mut_slice);
-        let senders = listeners.iter_mut().filter_map(|listener| listener.reply.take());
-        senders.filter_map(|sender| sender.send(reply.clone()).ok()).count() > 0
+        let listeners = waiters
+            .by_pulse
+            .get_mut(&reply.pulse)
+            .map_or(&mut [][..], Vec::as_mut_slice);
+        let senders = listeners
+            .iter_mut()
+            .filter_map(|listener| listener.reply.take());
+        senders
+            .filter_map(|sender| sender.send(reply.clone()).ok())
+            .count()
+            > 0
     }
 
     /// Tells all who wait for a Pulse how it ended, and lets them go.
@@ -131,7 +155,9 @@ struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut waiters = lock(&self.line);
-        let Some(of_pulse) = waiters.by_pulse.get_mut(&self.pulse) else { return };
+        let Some(of_pulse) = waiters.by_pulse.get_mut(&self.pulse) else {
+            return;
+        };
         let before = of_pulse.len();
         of_pulse.retain(|listener| listener.number != self.number);
         let (left, gone) = (of_pulse.len(), before - of_pulse.len());
@@ -155,7 +181,11 @@ pub(super) mod tests {
     use super::*;
 
     fn reply(pulse: &str) -> HttpReply {
-        HttpReply { pulse: pulse.into(), session: "web/ana".parse().unwrap(), text: "ready".to_owned() }
+        HttpReply {
+            pulse: pulse.into(),
+            session: "web/ana".parse().unwrap(),
+            text: "ready".to_owned(),
+        }
     }
 
     pub(in super::super) fn ending(pulse: &str, outcome: Outcome) -> HttpEnding {
@@ -171,7 +201,11 @@ pub(super) mod tests {
             steps: Vec::new(),
             usage: Default::default(),
         };
-        HttpEnding { entry, echoes: Vec::new(), findings: vec![("crm".to_owned(), "oat milk".to_owned())] }
+        HttpEnding {
+            entry,
+            echoes: Vec::new(),
+            findings: vec![("crm".to_owned(), "oat milk".to_owned())],
+        }
     }
 
     #[tokio::test]
@@ -181,7 +215,10 @@ pub(super) mod tests {
         assert!(!waiting.hand_over(&reply("web/2")));
         assert!(waiting.hand_over(&reply("web/1")));
         assert_eq!(waiter.reply().await, Some(reply("web/1")));
-        assert!(!waiting.hand_over(&reply("web/1")), "it is handed over once");
+        assert!(
+            !waiting.hand_over(&reply("web/1")),
+            "it is handed over once"
+        );
     }
 
     #[tokio::test]
@@ -193,7 +230,10 @@ pub(super) mod tests {
         for (pulse, outcome) in [("web/1", Outcome::Answered), ("web/2", Outcome::Vigil)] {
             waiting.ended(&pulse.into(), || ending(pulse, outcome));
         }
-        assert_eq!(answered.ended().await, Some(ending("web/1", Outcome::Answered)));
+        assert_eq!(
+            answered.ended().await,
+            Some(ending("web/1", Outcome::Answered))
+        );
         assert_eq!(answered.reply().await, Some(reply("web/1")));
         assert_eq!(silent.ended().await.unwrap().entry.outcome, Outcome::Vigil);
         assert_eq!(silent.reply().await, None, "there will be none");
@@ -225,7 +265,9 @@ pub(super) mod tests {
     #[test]
     fn the_line_is_bounded_and_gives_its_room_back() {
         let waiting = Waiting::default();
-        let mut waiters: Vec<_> = (0..MOST).map(|_| waiting.expect(&"web/1".into()).unwrap()).collect();
+        let mut waiters: Vec<_> = (0..MOST)
+            .map(|_| waiting.expect(&"web/1".into()).unwrap())
+            .collect();
         assert_eq!(waiting.expect(&"web/2".into()).unwrap_err(), TooManyWaiters);
         waiters.pop();
         drop(waiting.expect(&"web/2".into()).unwrap());

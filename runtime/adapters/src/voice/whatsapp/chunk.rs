@@ -38,10 +38,17 @@ fn pause(text: &str) -> Option<usize> {
     let places = [
         text.rfind("\n\n"),
         text.rfind('\n'),
-        [". ", "! ", "? "].iter().filter_map(|end| text.rfind(end)).max().map(|at| at + 1),
+        [". ", "! ", "? "]
+            .iter()
+            .filter_map(|end| text.rfind(end))
+            .max()
+            .map(|at| at + 1),
         text.rfind(char::is_whitespace),
     ];
-    places.into_iter().flatten().find(|at| *at >= text.len() / 2)
+    places
+        .into_iter()
+        .flatten()
+        .find(|at| *at >= text.len() / 2)
 }
 
 #[cfg(test)]
@@ -62,19 +69,45 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_where_a_reader_would_pause() {
         let (a, b) = ("a".repeat(3000), "b".repeat(3000));
-        for (between, first) in [("\n\n", ""), ("\n", ""), (". ", "."), ("? ", "?"), (" ", "")] {
+        for (between, first) in [
+            ("\n\n", ""),
+            ("\n", ""),
+            (". ", "."),
+            ("? ", "?"),
+            (" ", ""),
+        ] {
             let text = format!("{a}{between}{b}");
-            assert_eq!(chunks(&text), [format!("{a}{first}"), b.clone()], "{between:?}");
+            assert_eq!(
+                chunks(&text),
+                [format!("{a}{first}"), b.clone()],
+                "{between:?}"
+            );
         }
-        let text = format!("{}\n\n{} {}", "a".repeat(2500), "b".repeat(1000), "c".repeat(3000));
-        assert_eq!(chunks(&text)[0], "a".repeat(2500), "a paragraph comes before a word");
+        let text = format!(
+            "{}\n\n{} {}",
+            "a".repeat(2500),
+            "b".repeat(1000),
+            "c".repeat(3000)
+        );
+        assert_eq!(
+            chunks(&text)[0],
+            "a".repeat(2500),
+            "a paragraph comes before a word"
+        );
         let text = format!("a\n\n{} {}", "b".repeat(3000), "c".repeat(3000));
-        assert_eq!(chunks(&text).len(), 2, "a cut right at the beginning would only make more parts");
+        assert_eq!(
+            chunks(&text).len(),
+            2,
+            "a cut right at the beginning would only make more parts"
+        );
     }
 
     #[test]
     fn a_text_without_a_pause_is_cut_all_the_same() {
-        let parts = chunks(&"x".repeat(2 * LIMIT + 1)).iter().map(|part| part.len()).collect::<Vec<_>>();
+        let parts = chunks(&"x".repeat(2 * LIMIT + 1))
+            .iter()
+            .map(|part| part.len())
+            .collect::<Vec<_>>();
         assert_eq!(parts, [LIMIT, LIMIT, 1]);
         assert_eq!(chunks(&"🙂".repeat(LIMIT)).len(), 2);
     }

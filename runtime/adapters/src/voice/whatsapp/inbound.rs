@@ -72,10 +72,17 @@ struct Message {
 }
 
 /// The Pulses of a body whose signature was right, for the number of this id. Whatever else is in it is counted.
-pub(super) fn pulses(body: &[u8], voice: &VoiceName, phone_number_id: &str) -> Result<Received, Rejected> {
-    let envelope: Envelope = serde_json::from_slice(body).map_err(|error| Rejected::Malformed(error.to_string()))?;
+pub(super) fn pulses(
+    body: &[u8],
+    voice: &VoiceName,
+    phone_number_id: &str,
+) -> Result<Received, Rejected> {
+    let envelope: Envelope =
+        serde_json::from_slice(body).map_err(|error| Rejected::Malformed(error.to_string()))?;
     if envelope.object != "whatsapp_business_account" {
-        return Err(Rejected::Malformed("its object is not whatsapp_business_account".to_owned()));
+        return Err(Rejected::Malformed(
+            "its object is not whatsapp_business_account".to_owned(),
+        ));
     }
     let (mut pulses, mut ignored) = (Vec::new(), 0);
     for entry in envelope.entry {
@@ -85,9 +92,12 @@ pub(super) fn pulses(body: &[u8], voice: &VoiceName, phone_number_id: &str) -> R
         };
         for change in changes {
             match read(change) {
-                Some(Change { field, value }) if field == "messages" && value.metadata.phone_number_id == phone_number_id => {
+                Some(Change { field, value })
+                    if field == "messages" && value.metadata.phone_number_id == phone_number_id =>
+                {
                     ignored += value.statuses.len() + value.errors.len();
-                    let contacts: Vec<Contact> = value.contacts.into_iter().filter_map(read).collect();
+                    let contacts: Vec<Contact> =
+                        value.contacts.into_iter().filter_map(read).collect();
                     for message in value.messages {
                         match read(message).and_then(|message| pulse(message, &contacts, voice)) {
                             Some(pulse) => pulses.push(pulse),
@@ -113,7 +123,8 @@ fn pulse(message: Message, contacts: &[Contact], voice: &VoiceName) -> Option<Pu
     let contact = contacts
         .iter()
         .find(|contact| {
-            (number.is_some() && contact.wa_id == number) || (user_id.is_some() && contact.user_id == user_id)
+            (number.is_some() && contact.wa_id == number)
+                || (user_id.is_some() && contact.user_id == user_id)
         })
         .or(match contacts {
             [only] => Some(only),
@@ -121,12 +132,21 @@ fn pulse(message: Message, contacts: &[Contact], voice: &VoiceName) -> Option<Pu
         });
     let user_id = user_id.or_else(|| contact.and_then(|contact| given(&contact.user_id)));
     let id = number.clone().or_else(|| user_id.clone())?;
-    let name = contact.and_then(|contact| contact.profile.as_ref()?.name.clone()).filter(|name| !name.is_empty());
-    let reply_to = ReplyTo { to: number, recipient: user_id, message: message.id.clone() };
+    let name = contact
+        .and_then(|contact| contact.profile.as_ref()?.name.clone())
+        .filter(|name| !name.is_empty());
+    let reply_to = ReplyTo {
+        to: number,
+        recipient: user_id,
+        message: message.id.clone(),
+    };
     Some(Pulse {
         id: PulseId::new(voice, &message.id),
         session: SessionKey::new(voice.clone(), id.as_str()),
-        user: User { id: id.as_str().into(), name },
+        user: User {
+            id: id.as_str().into(),
+            name,
+        },
         content,
         received_at: Timestamp::now(),
         reply_to: json!(reply_to),
@@ -138,7 +158,9 @@ fn content(kind: &str, body: &Value) -> Option<Content> {
     let part = &body[kind];
     match kind {
         "text" => some_text(&part["body"]).map(Content::text),
-        "button" => some_text(&part["text"]).or_else(|| some_text(&part["payload"])).map(Content::text),
+        "button" => some_text(&part["text"])
+            .or_else(|| some_text(&part["payload"]))
+            .map(Content::text),
         "interactive" => interactive(part).map(Content::text),
         "image" | "video" | "audio" | "document" | "sticker" => media(kind, part),
         "location" => location(part).map(Content::text),
@@ -149,14 +171,20 @@ fn content(kind: &str, body: &Value) -> Option<Content> {
 }
 
 fn some_text(value: &Value) -> Option<String> {
-    value.as_str().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+    value
+        .as_str()
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
 }
 
 fn interactive(part: &Value) -> Option<String> {
     let kind = part["type"].as_str()?;
     let reply = &part[kind];
     match kind {
-        "button_reply" | "list_reply" => some_text(&reply["title"]).or_else(|| some_text(&reply["id"])),
+        "button_reply" | "list_reply" => {
+            some_text(&reply["title"]).or_else(|| some_text(&reply["id"]))
+        }
         // A form that was filled in: JSON, by its own fields.
         "nfm_reply" => some_text(&reply["response_json"]).or_else(|| some_text(&reply["body"])),
         _ => None,
@@ -167,7 +195,8 @@ fn media(kind: &str, part: &Value) -> Option<Content> {
     let file_name = some_text(&part["filename"]);
     let attachment = Attachment {
         id: some_text(&part["id"])?,
-        media_type: some_text(&part["mime_type"]).unwrap_or_else(|| "application/octet-stream".to_owned()),
+        media_type: some_text(&part["mime_type"])
+            .unwrap_or_else(|| "application/octet-stream".to_owned()),
         file_name: file_name.clone(),
     };
     let text = some_text(&part["caption"]).unwrap_or_else(|| match (kind, file_name) {
@@ -175,12 +204,17 @@ fn media(kind: &str, part: &Value) -> Option<Content> {
         (_, Some(name)) => format!("[{kind}: {name}]"),
         (_, None) => format!("[{kind}]"),
     });
-    Some(Content { text, attachments: vec![attachment] })
+    Some(Content {
+        text,
+        attachments: vec![attachment],
+    })
 }
 
 fn location(part: &Value) -> Option<String> {
     let (latitude, longitude) = (part["latitude"].as_f64()?, part["longitude"].as_f64()?);
-    let words = [some_text(&part["name"]), some_text(&part["address"])].into_iter().flatten();
+    let words = [some_text(&part["name"]), some_text(&part["address"])]
+        .into_iter()
+        .flatten();
     let words: String = words.map(|words| format!(", {words}")).collect();
     Some(format!("[location: {latitude}, {longitude}{words}]"))
 }
@@ -188,7 +222,9 @@ fn location(part: &Value) -> Option<String> {
 fn cards(part: &Value) -> Option<String> {
     let cards = part.as_array()?.iter().filter_map(|card| {
         let name = some_text(&card["name"]["formatted_name"]);
-        let phone = card["phones"].as_array().and_then(|phones| some_text(&phones.first()?["phone"]));
+        let phone = card["phones"]
+            .as_array()
+            .and_then(|phones| some_text(&phones.first()?["phone"]));
         let words: Vec<String> = [name, phone].into_iter().flatten().collect();
         (!words.is_empty()).then(|| format!("[contact: {}]", words.join(", ")))
     });
@@ -234,31 +270,84 @@ mod tests {
 
     #[test]
     fn a_text_becomes_a_pulse() {
-        let (pulses, ignored) = received(&from_ana(json!([message("text", json!({"body": "dois flat whites 🙂"}))])));
+        let (pulses, ignored) = received(&from_ana(json!([message(
+            "text",
+            json!({"body": "dois flat whites 🙂"})
+        )])));
         assert_eq!(ignored, 0);
         let pulse = &pulses[0];
         assert_eq!(pulse.id.as_str(), "wa/wamid.text");
         assert_eq!(pulse.session.to_string(), "wa/5511999990000");
-        assert_eq!((pulse.user.id.as_str(), pulse.user.name.as_deref()), ("5511999990000", Some("Ana")));
+        assert_eq!(
+            (pulse.user.id.as_str(), pulse.user.name.as_deref()),
+            ("5511999990000", Some("Ana"))
+        );
         assert_eq!(pulse.content, Content::text("dois flat whites 🙂"));
-        assert_eq!(pulse.reply_to, json!({"to": "5511999990000", "message": "wamid.text"}));
+        assert_eq!(
+            pulse.reply_to,
+            json!({"to": "5511999990000", "message": "wamid.text"})
+        );
     }
 
     #[test]
     fn what_is_not_text_becomes_a_text_that_says_what_it_is() {
         for (kind, part, text) in [
-            ("button", json!({"payload": "YES", "text": "Yes, please"}), "Yes, please"),
-            ("interactive", json!({"type": "button_reply", "button_reply": {"id": "b1", "title": "Large"}}), "Large"),
-            ("interactive", json!({"type": "list_reply", "list_reply": {"id": "l1", "title": "Oat", "description": "milk"}}), "Oat"),
-            ("interactive", json!({"type": "nfm_reply", "nfm_reply": {"name": "flow", "body": "Sent", "response_json": "{\"a\":1}"}}), "{\"a\":1}"),
-            ("location", json!({"latitude": -23.5, "longitude": -46.6, "name": "Alma"}), "[location: -23.5, -46.6, Alma]"),
-            ("contacts", json!([{"name": {"formatted_name": "Bia"}, "phones": [{"phone": "+55 11 0000"}]}]), "[contact: Bia, +55 11 0000]"),
-            ("image", json!({"id": "m1", "mime_type": "image/jpeg", "caption": "this one?"}), "this one?"),
-            ("image", json!({"id": "m1", "mime_type": "image/jpeg"}), "[image]"),
-            ("audio", json!({"id": "m1", "mime_type": "audio/ogg", "voice": true}), "[voice message]"),
-            ("document", json!({"id": "m1", "mime_type": "application/pdf", "filename": "menu.pdf"}), "[document: menu.pdf]"),
+            (
+                "button",
+                json!({"payload": "YES", "text": "Yes, please"}),
+                "Yes, please",
+            ),
+            (
+                "interactive",
+                json!({"type": "button_reply", "button_reply": {"id": "b1", "title": "Large"}}),
+                "Large",
+            ),
+            (
+                "interactive",
+                json!({"type": "list_reply", "list_reply": {"id": "l1", "title": "Oat", "description": "milk"}}),
+                "Oat",
+            ),
+            (
+                "interactive",
+                json!({"type": "nfm_reply", "nfm_reply": {"name": "flow", "body": "Sent", "response_json": "{\"a\":1}"}}),
+                "{\"a\":1}",
+            ),
+            (
+                "location",
+                json!({"latitude": -23.5, "longitude": -46.6, "name": "Alma"}),
+                "[location: -23.5, -46.6, Alma]",
+            ),
+            (
+                "contacts",
+                json!([{"name": {"formatted_name": "Bia"}, "phones": [{"phone": "+55 11 0000"}]}]),
+                "[contact: Bia, +55 11 0000]",
+            ),
+            (
+                "image",
+                json!({"id": "m1", "mime_type": "image/jpeg", "caption": "this one?"}),
+                "this one?",
+            ),
+            (
+                "image",
+                json!({"id": "m1", "mime_type": "image/jpeg"}),
+                "[image]",
+            ),
+            (
+                "audio",
+                json!({"id": "m1", "mime_type": "audio/ogg", "voice": true}),
+                "[voice message]",
+            ),
+            (
+                "document",
+                json!({"id": "m1", "mime_type": "application/pdf", "filename": "menu.pdf"}),
+                "[document: menu.pdf]",
+            ),
         ] {
-            assert_eq!(text_of(kind, part.clone()).as_deref(), Some(text), "{kind} {part}");
+            assert_eq!(
+                text_of(kind, part.clone()).as_deref(),
+                Some(text),
+                "{kind} {part}"
+            );
         }
     }
 
@@ -266,7 +355,11 @@ mod tests {
     fn a_file_is_named_and_not_loaded() {
         let part = json!({"id": "m1", "mime_type": "application/pdf", "filename": "menu.pdf", "sha256": "x"});
         let (pulses, _) = received(&from_ana(json!([message("document", part)])));
-        let file = Attachment { id: "m1".to_owned(), media_type: "application/pdf".to_owned(), file_name: Some("menu.pdf".to_owned()) };
+        let file = Attachment {
+            id: "m1".to_owned(),
+            media_type: "application/pdf".to_owned(),
+            file_name: Some("menu.pdf".to_owned()),
+        };
         assert_eq!(pulses[0].content.attachments, [file]);
     }
 
@@ -283,7 +376,10 @@ mod tests {
             message("unsupported", json!({})),
             message("button", json!({"text": "last"})),
         ])));
-        let texts: Vec<_> = pulses.iter().map(|pulse| pulse.content.text.as_str()).collect();
+        let texts: Vec<_> = pulses
+            .iter()
+            .map(|pulse| pulse.content.text.as_str())
+            .collect();
         assert_eq!((texts, ignored), (vec!["first", "last"], 7));
     }
 
@@ -304,8 +400,11 @@ mod tests {
 
     #[test]
     fn receipts_are_counted_and_not_answered() {
-        let statuses = json!([{"id": "wamid.x", "status": "read"}, {"id": "wamid.y", "status": "failed"}]);
-        let (pulses, ignored) = received(&webhook(json!({"metadata": {"phone_number_id": "1055"}, "statuses": statuses})));
+        let statuses =
+            json!([{"id": "wamid.x", "status": "read"}, {"id": "wamid.y", "status": "failed"}]);
+        let (pulses, ignored) = received(&webhook(
+            json!({"metadata": {"phone_number_id": "1055"}, "statuses": statuses}),
+        ));
         assert_eq!((pulses.len(), ignored), (0, 2));
     }
 
@@ -325,7 +424,10 @@ mod tests {
         })));
         assert_eq!(pulses[0].session.to_string(), "wa/US.1");
         assert_eq!(pulses[0].user.name.as_deref(), Some("Ana"));
-        assert_eq!(pulses[0].reply_to, json!({"recipient": "US.1", "message": "a"}));
+        assert_eq!(
+            pulses[0].reply_to,
+            json!({"recipient": "US.1", "message": "a"})
+        );
         let (pulses, _) = received(&webhook(json!({
             "metadata": {"phone_number_id": "1055"},
             "contacts": [{"profile": {"name": "Ana"}, "user_id": "US.1"}],
@@ -336,8 +438,22 @@ mod tests {
 
     #[test]
     fn what_is_not_metas_is_malformed() {
-        for body in ["", "{", "[]", "null", "{}", r#"{"object":"page","entry":[]}"#, r#"{"object":"whatsapp_business_account"}"#] {
-            assert!(matches!(pulses(body.as_bytes(), &"wa".into(), "1055"), Err(Rejected::Malformed(_))), "{body}");
+        for body in [
+            "",
+            "{",
+            "[]",
+            "null",
+            "{}",
+            r#"{"object":"page","entry":[]}"#,
+            r#"{"object":"whatsapp_business_account"}"#,
+        ] {
+            assert!(
+                matches!(
+                    pulses(body.as_bytes(), &"wa".into(), "1055"),
+                    Err(Rejected::Malformed(_))
+                ),
+                "{body}"
+            );
         }
     }
 
@@ -353,7 +469,7 @@ mod tests {
         leaf.prop_recursive(6, 64, 6, move |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::hash_map(name, inner, 0..6).prop_map(|map| Value::from_iter(map)),
+                prop::collection::hash_map(name, inner, 0..6).prop_map(Value::from_iter),
             ]
         })
     }

@@ -67,7 +67,10 @@ pub struct WhatsAppVoice {
 impl fmt::Debug for WhatsAppVoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let url = self.messages_url.as_str();
-        f.debug_struct("WhatsAppVoice").field("name", &self.name).field("url", &url).finish_non_exhaustive()
+        f.debug_struct("WhatsAppVoice")
+            .field("name", &self.name)
+            .field("url", &url)
+            .finish_non_exhaustive()
     }
 }
 
@@ -121,7 +124,9 @@ impl Voice for WhatsAppVoice {
 
     fn receive(&self, webhook: Webhook<'_>) -> Result<Received, Rejected> {
         match webhook.method {
-            Method::Get => signature::challenge(webhook.query, &self.verify_token).map(Received::Challenge),
+            Method::Get => {
+                signature::challenge(webhook.query, &self.verify_token).map(Received::Challenge)
+            }
             Method::Post => {
                 let signed = (webhook.header)(signature::HEADER).unwrap_or_default();
                 signature::check(signed, webhook.body, &self.app_secret)?;
@@ -133,15 +138,18 @@ impl Voice for WhatsAppVoice {
     /// The text goes out in as few messages as its length allows. Meta cannot tell that a message is sent again, so once
     /// the first part of several is out, a failure is [`VoiceError::Unknown`], which is not repeated.
     async fn speak(&self, utterance: Utterance<'_>) -> Result<(), VoiceError> {
-        let to: ReplyTo = serde_json::from_value(utterance.to.clone()).map_err(|error| VoiceError::Refused {
-            code: "reply_to".to_owned(),
-            message: format!("this is not where a WhatsApp message goes: {error}"),
-        })?;
+        let to: ReplyTo =
+            serde_json::from_value(utterance.to.clone()).map_err(|error| VoiceError::Refused {
+                code: "reply_to".to_owned(),
+                message: format!("this is not where a WhatsApp message goes: {error}"),
+            })?;
         let parts = chunk::chunks(utterance.text);
         for (sent, text) in parts.iter().enumerate() {
             self.send(&to, text).await.map_err(|error| match sent {
                 0 => error,
-                _ => VoiceError::Unknown { message: format!("after {sent} of {} parts: {error}", parts.len()) },
+                _ => VoiceError::Unknown {
+                    message: format!("after {sent} of {} parts: {error}", parts.len()),
+                },
             })?;
         }
         Ok(())

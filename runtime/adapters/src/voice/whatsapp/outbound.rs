@@ -20,7 +20,9 @@ const MESSAGE_LENGTH: usize = 300;
 /// Codes after which the same message may be sent again: a limit of the number (130429), of the pair of number and person
 /// (131056), of the account (4, 80007), something that went wrong on Meta's side (1, 2, 131000, 131016, 133004), or an
 /// account in maintenance (131057).
-const PASSING: [i64; 10] = [1, 2, 4, 80_007, 130_429, 131_000, 131_016, 131_056, 131_057, 133_004];
+const PASSING: [i64; 10] = [
+    1, 2, 4, 80_007, 130_429, 131_000, 131_016, 131_056, 131_057, 133_004,
+];
 
 /// Whether a code says that the token is wrong or may not do this: 190 and 0 for the token, 3, 10 and 200 to 299 for its
 /// permissions, 131005 for access.
@@ -73,14 +75,21 @@ impl WhatsAppVoice {
     /// that nobody was asked. A connection that was never made is busy; one that broke, unknown.
     pub(super) async fn send(&self, to: &ReplyTo, text: &str) -> Result<(), VoiceError> {
         // A number wins over an id; sending both would say the same.
-        let recipient = if to.to.is_none() { to.recipient.as_deref() } else { None };
+        let recipient = if to.to.is_none() {
+            to.recipient.as_deref()
+        } else {
+            None
+        };
         let message = Message {
             messaging_product: "whatsapp",
             recipient_type: "individual",
             to: to.to.as_deref(),
             recipient,
             kind: "text",
-            text: Text { preview_url: false, body: text },
+            text: Text {
+                preview_url: false,
+                body: text,
+            },
         };
         let answer = self
             .client
@@ -97,31 +106,57 @@ impl WhatsAppVoice {
         if status.is_success() {
             return Ok(());
         }
-        let error = body.ok().and_then(|body| serde_json::from_slice::<Answer>(&body).ok());
+        let error = body
+            .ok()
+            .and_then(|body| serde_json::from_slice::<Answer>(&body).ok());
         Err(match error {
             Some(Answer { error }) => self.refused(error, status, retry_after),
             None => self.refused_without_words(status, retry_after),
         })
     }
 
-    fn refused(&self, error: GraphError, status: StatusCode, retry_after: Option<Duration>) -> VoiceError {
-        let details = error.error_data.and_then(|data| data.details).map(|details| format!(": {details}"));
+    fn refused(
+        &self,
+        error: GraphError,
+        status: StatusCode,
+        retry_after: Option<Duration>,
+    ) -> VoiceError {
+        let details = error
+            .error_data
+            .and_then(|data| data.details)
+            .map(|details| format!(": {details}"));
         let message = self.passed_on(&format!("{}{}", error.message, details.unwrap_or_default()));
         let code = error.code.to_string();
         if is_unauthorized(error.code) || status == StatusCode::UNAUTHORIZED {
             VoiceError::Unauthorized { code, message }
-        } else if PASSING.contains(&error.code) || status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
-            VoiceError::Busy { retry_after, message: format!("{code}: {message}") }
+        } else if PASSING.contains(&error.code)
+            || status == StatusCode::TOO_MANY_REQUESTS
+            || status.is_server_error()
+        {
+            VoiceError::Busy {
+                retry_after,
+                message: format!("{code}: {message}"),
+            }
         } else {
             VoiceError::Refused { code, message }
         }
     }
 
-    fn refused_without_words(&self, status: StatusCode, retry_after: Option<Duration>) -> VoiceError {
-        let (code, message) = (status.as_u16().to_string(), format!("{status}, without Meta's reason"));
+    fn refused_without_words(
+        &self,
+        status: StatusCode,
+        retry_after: Option<Duration>,
+    ) -> VoiceError {
+        let (code, message) = (
+            status.as_u16().to_string(),
+            format!("{status}, without Meta's reason"),
+        );
         match status.as_u16() {
             401 | 403 => VoiceError::Unauthorized { code, message },
-            429 | 503 => VoiceError::Busy { retry_after, message },
+            429 | 503 => VoiceError::Busy {
+                retry_after,
+                message,
+            },
             500.. => VoiceError::Unknown { message },
             _ => VoiceError::Refused { code, message },
         }
@@ -130,19 +165,40 @@ impl WhatsAppVoice {
     fn unsent(&self, error: &RequestError) -> VoiceError {
         let message = self.passed_on(&error.to_string());
         match error {
-            RequestError::Refused(_) => VoiceError::Refused { code: "AddressNotAllowed".to_owned(), message },
-            RequestError::Invalid(_) => VoiceError::Unauthorized { code: "access-token".to_owned(), message },
-            RequestError::Connect { .. } => VoiceError::Busy { retry_after: None, message },
+            RequestError::Refused(_) => VoiceError::Refused {
+                code: "AddressNotAllowed".to_owned(),
+                message,
+            },
+            RequestError::Invalid(_) => VoiceError::Unauthorized {
+                code: "access-token".to_owned(),
+                message,
+            },
+            RequestError::Connect { .. } => VoiceError::Busy {
+                retry_after: None,
+                message,
+            },
             _ => VoiceError::Unknown { message },
         }
     }
 
     /// What may stand in a log. Meta repeats a malformed token in its error.
     fn passed_on(&self, message: &str) -> String {
-        message.replace(self.access_token.expose_secret(), "[access token]").chars().take(MESSAGE_LENGTH).collect()
+        message
+            .replace(self.access_token.expose_secret(), "[access token]")
+            .chars()
+            .take(MESSAGE_LENGTH)
+            .collect()
     }
 }
 
 fn retry_after(answer: &GuardedResponse) -> Option<Duration> {
-    answer.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    answer
+        .headers()
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
 }

@@ -136,7 +136,7 @@ pub async fn nothing_is_lost_when_many_append_at_once(chronicle: Arc<impl Chroni
             chronicle
                 .append(&entry(&n.to_string(), ana(), Outcome::Answered))
                 .await
-                .unwrap()
+                .unwrap();
         }
     }))
     .await;

@@ -218,7 +218,7 @@ pub async fn nothing_is_lost_when_many_write_at_once(echoes: Arc<impl Echoes + '
                 None,
                 &[said(&format!("{n}a"), "x"), said(&format!("{n}b"), "x")],
             )
-            .await
+            .await;
         }
     }))
     .await;

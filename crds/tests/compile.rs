@@ -1,0 +1,289 @@
+//! What compiling says of Spirits that are wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use eywa_crds::{
+    Conduit,
+    compile::{ConditionType, DefaultStores, Defaults, Problem, Surroundings, compile, compile_conduit},
+    conduit::ConduitSpec,
+    runtime_config::{RedisUrls, RuntimeConfig, SecretFile, StoresConfig},
+    spirit::SpiritSpec,
+};
+use serde_json::{Value, json};
+
+/// A Spirit that uses everything there is, soundly.
+fn whole() -> Value {
+    json!({
+        "persona": {"configMapRef": {"name": "barista", "key": "persona.md"}},
+        "oracle": {"provider": "openai", "model": "gpt-5-mini", "temperature": 0.2, "maxTokens": 1024,
+                   "apiKey": {"secretRef": {"name": "openai", "key": "api-key"}}},
+        "fallbacks": [{"provider": "openai", "model": "llama", "baseUrl": "http://ollama:11434/v1"}],
+        "voices": [
+            {"name": "wa", "whatsapp": {"phoneNumberId": "1055", "secretRef": {"name": "wa"}}},
+            {"name": "web", "http": {"secretRef": {"name": "web", "key": "signing-key"}, "replyUrl": "https://shop.example/eywa"}},
+        ],
+        "bond": {"whenBusy": "merge", "merge": {"quiet": "2s"}},
+        "scouts": [{"name": "crm", "timeout": "800ms", "when": "voice == 'wa'",
+                    "http": {"url": "https://crm.example/people/{{ user.id }}",
+                             "headersFrom": [{"name": "Authorization", "secretRef": {"name": "crm", "key": "bearer"}}]}}],
+        "actions": [{"name": "place_order", "description": "Orders.",
+                     "parameters": {"type": "object", "properties": {"drink": {"type": "string"}}},
+                     "http": {"url": "https://shop.example/orders/{{ arguments.drink }}"}}],
+        "conduits": [{"name": "shop-tools", "tools": ["menu_*"]}],
+        "pathfinder": {"routes": [{"spirit": "billing", "when": "text.matches('(?i)invoice')"}]},
+        "stores": {"redis": {"urls": {"secretRef": {"name": "redis", "key": "url"}}}},
+    })
+}
+
+fn spec(value: Value) -> SpiritSpec {
+    serde_json::from_value(value).unwrap()
+}
+
+fn keys(of: &[(&str, &[&str])]) -> BTreeMap<String, BTreeSet<String>> {
+    of.iter()
+        .map(|(name, keys)| ((*name).to_owned(), keys.iter().map(|key| (*key).to_owned()).collect()))
+        .collect()
+}
+
+fn conduit(name: &str, spec: Value) -> Conduit {
+    Conduit::new(name, serde_json::from_value::<ConduitSpec>(spec).unwrap())
+}
+
+/// All that [`whole`] refers to.
+fn around() -> Surroundings {
+    let billing = json!({
+        "persona": {"text": "You know invoices."},
+        "oracle": {"provider": "scripted", "script": {"rules": [{"reply": {"text": "Which invoice?"}}]}},
+        "voices": [{"name": "wa", "whatsapp": {"phoneNumberId": "1", "secretRef": {"name": "not-needed-here"}}}],
+    });
+    Surroundings {
+        namespace: "cafe".to_owned(),
+        spirits: BTreeMap::from([("billing".to_owned(), spec(billing))]),
+        config_maps: BTreeMap::from([(
+            "barista".to_owned(),
+            BTreeMap::from([("persona.md".to_owned(), "You speak to {{ user.name }}.".to_owned())]),
+        )]),
+        secrets: keys(&[
+            ("openai", &["api-key"]),
+            ("wa", &["access-token", "app-secret", "verify-token"]),
+            ("web", &["signing-key"]),
+            ("crm", &["bearer"]),
+            ("redis", &["url"]),
+            ("shop", &["bearer"]),
+        ]),
+        conduits: BTreeMap::from([(
+            "shop-tools".to_owned(),
+            conduit("shop-tools", json!({
+                "url": "http://shop-tools.cafe.svc:8000/mcp",
+                "headersFrom": [{"name": "Authorization", "secretRef": {"name": "shop", "key": "bearer"}}],
+                "tools": {"deny": ["menu_drop"]},
+            })),
+        )]),
+        services: BTreeMap::new(),
+        defaults: Defaults::default(),
+    }
+}
+
+fn compiled(value: Value) -> RuntimeConfig {
+    compile("barista", &spec(value), &around()).unwrap()
+}
+
+/// What is said when the whole Spirit is changed.
+fn problems(change: impl FnOnce(&mut Value, &mut Surroundings)) -> Vec<Problem> {
+    let (mut value, mut around) = (whole(), around());
+    change(&mut value, &mut around);
+    compile("barista", &spec(value), &around).unwrap_err()
+}
+
+fn said(change: impl FnOnce(&mut Value, &mut Surroundings)) -> Vec<String> {
+    problems(change)
+        .iter()
+        .map(|problem| format!("[{} {}] {problem}", problem.condition.as_str(), problem.reason.as_str()))
+        .collect()
+}
+
+#[test]
+fn a_spirit_becomes_a_runtimes_configuration() {
+    let config = compiled(whole());
+    insta::assert_json_snapshot!(config);
+    assert_eq!(RuntimeConfig::from_json(&config.to_json().unwrap()).unwrap(), config);
+}
+
+#[test]
+fn everything_that_must_be_mounted_is_listed_and_no_more() {
+    let files: Vec<String> = compiled(whole())
+        .secret_files()
+        .iter()
+        .map(|file| format!("{}/{}", file.name, file.key))
+        .collect();
+    assert_eq!(
+        files,
+        [
+            "crm/bearer", "openai/api-key", "redis/url", "shop/bearer", "wa/access-token", "wa/app-secret",
+            "wa/verify-token", "web/signing-key",
+        ]
+    );
+}
+
+#[test]
+fn the_hash_changes_with_what_a_runtime_would_do_and_with_nothing_else() {
+    let hash = compiled(whole()).config_hash();
+    assert_eq!(compiled(whole()).config_hash(), hash);
+    let mut scaled = whole();
+    scaled["runtime"] = json!({"replicas": 5, "podLabels": {"team": "cafe"}});
+    assert_eq!(compiled(scaled).config_hash(), hash);
+    let mut warmer = whole();
+    warmer["oracle"]["temperature"] = json!(0.3);
+    assert_ne!(compiled(warmer.clone()).config_hash(), hash);
+    let revision = |value| compiled(value).front().unwrap().revision();
+    assert_ne!(revision(warmer), revision(whole()));
+}
+
+#[test]
+fn a_routed_spirit_needs_no_secrets_of_its_own_voices() {
+    let config = compiled(whole());
+    assert!(config.spirits["billing"].voices.is_empty());
+    assert!(config.spirits["billing"].pathfinder.is_none());
+    assert_eq!(config.front().unwrap().voices.len(), 2);
+}
+
+#[test]
+fn a_missing_secret_is_named_once_with_all_its_keys() {
+    assert_eq!(
+        said(|_, around| drop(around.secrets.remove("wa"))),
+        ["[SecretsResolved SecretNotFound] Spirit/barista spec.voices[0].whatsapp.secretRef: there is no Secret \"wa\" in \
+          this namespace; create it with the keys \"access-token\", \"app-secret\", \"verify-token\""]
+    );
+    assert_eq!(
+        said(|_, around| drop(around.secrets.insert("openai".to_owned(), BTreeSet::new()))),
+        ["[SecretsResolved SecretKeyMissing] Spirit/barista spec.oracle.apiKey.secretRef: Secret \"openai\" has no key \
+          \"api-key\"; add it"]
+    );
+    assert_eq!(
+        said(|_, around| drop(around.secrets.remove("shop"))),
+        ["[SecretsResolved SecretNotFound] Conduit/shop-tools spec.headersFrom[0].secretRef: there is no Secret \"shop\" in \
+          this namespace; create it with the key \"bearer\""]
+    );
+}
+
+#[test]
+fn every_reference_that_leads_nowhere_is_told() {
+    insta::assert_yaml_snapshot!(said(|_, around| {
+        around.config_maps.clear();
+        around.conduits.clear();
+        around.spirits.clear();
+    }));
+    assert_eq!(
+        said(|_, around| around.config_maps.get_mut("barista").unwrap().clear()),
+        ["[Accepted ConfigMapKeyMissing] Spirit/barista spec.persona.configMapRef: ConfigMap \"barista\" has no key \
+          \"persona.md\"; add it"]
+    );
+}
+
+#[test]
+fn every_address_that_is_not_allowed_is_told_with_its_host() {
+    insta::assert_yaml_snapshot!(said(|spirit, around| {
+        spirit["oracle"]["baseUrl"] = json!("http://api.example/v1");
+        spirit["fallbacks"][0]["baseUrl"] = json!("http://169.254.169.254/v1");
+        spirit["voices"][0]["whatsapp"]["graphUrl"] = json!("http://graph.other.svc");
+        spirit["voices"][1]["http"]["replyUrl"] = json!("https://10.0.0.1/");
+        spirit["scouts"][0]["http"]["url"] = json!("http://127.1/{{ user.id }}");
+        spirit["actions"][0]["http"]["url"] = json!("https://user@shop.example/");
+        around.conduits = BTreeMap::from([(
+            "shop-tools".to_owned(),
+            conduit("shop-tools", json!({"url": "http://localhost:8000/mcp"})),
+        )]);
+    }));
+}
+
+#[test]
+fn what_is_written_in_other_languages_is_checked() {
+    insta::assert_yaml_snapshot!(said(|spirit, around| {
+        around.config_maps.get_mut("barista").unwrap().insert("persona.md".to_owned(), "Hi {{ user.nme }}".to_owned());
+        spirit["scouts"][0]["when"] = json!("channel == 'wa'");
+        spirit["scouts"][0]["http"]["url"] = json!("https://crm.example/{{ user.id");
+        spirit["actions"][0]["parameters"] = json!({"type": "object", "properties": {"drink": {"type": "strin"}}});
+        spirit["actions"][0]["http"]["url"] = json!("https://shop.example/{{ order.id }}");
+        spirit["pathfinder"]["routes"][0]["when"] = json!("text.matches('(')");
+        spirit["fallbacks"][0] = json!({"provider": "scripted", "script": {"rules": [
+            {"when": {"text": "("}, "reply": {"text": "{{ text"}},
+            {"fail": {"kind": "overloaded", "times": 2}},
+        ]}});
+    }));
+}
+
+#[test]
+fn a_script_in_a_config_map_is_read_strictly() {
+    let scripted = |script: &str| {
+        said(|spirit, around| {
+            spirit["oracle"] = json!({"provider": "scripted", "script": {"configMapRef": {"name": "script", "key": "yaml"}}});
+            around
+                .config_maps
+                .insert("script".to_owned(), BTreeMap::from([("yaml".to_owned(), script.to_owned())]));
+        })
+    };
+    let said = scripted("rules:\n- when: {txt: hi}\n  reply: {text: hello}\n");
+    assert!(said[0].contains("ScriptInvalid") && said[0].contains("txt"), "{said:?}");
+}
+
+#[test]
+fn state_is_kept_where_the_spirit_says_else_where_the_admin_says_else_nowhere() {
+    let stores = |own: bool, default: DefaultStores| {
+        let mut value = whole();
+        if !own {
+            value.as_object_mut().unwrap().remove("stores");
+        }
+        let mut around = around();
+        around.defaults.stores = default;
+        compile("barista", &spec(value), &around).map(|config| config.stores)
+    };
+    let charts = RedisUrls::Plain("redis://eywa-redis.eywa-system.svc:6379".to_owned());
+    let own = RedisUrls::Secret(SecretFile { name: "redis".to_owned(), key: "url".to_owned() });
+    assert_eq!(stores(true, DefaultStores::Redis(charts.clone())), Ok(StoresConfig::Redis { urls: own }));
+    assert_eq!(
+        stores(false, DefaultStores::Redis(charts.clone())),
+        Ok(StoresConfig::Redis { urls: charts })
+    );
+    assert_eq!(stores(true, DefaultStores::Embedded), Err(unreached_services()));
+    let refused = stores(false, DefaultStores::None).unwrap_err();
+    assert_eq!(refused[0].reason.as_str(), "StoresMissing");
+}
+
+/// Without a cluster there are no Services to reach.
+fn unreached_services() -> Vec<Problem> {
+    let mut around = around();
+    around.defaults.stores = DefaultStores::Embedded;
+    let problems = compile("barista", &spec(whole()), &around).unwrap_err();
+    assert_eq!(problems.len(), 2);
+    assert!(problems.iter().all(|problem| problem.reason.as_str() == "AddressNotAllowed"), "{problems:?}");
+    problems
+}
+
+#[test]
+fn a_conduit_is_judged_by_itself_too() {
+    let around = around();
+    let sound = compile_conduit(&around.conduits["shop-tools"], &around).unwrap();
+    assert!(sound.offers("menu_list") && !sound.offers("menu_drop"));
+    let served = conduit("shop", json!({"server": {"image": "shop:1"}}));
+    assert_eq!(
+        compile_conduit(&served, &around).unwrap().url,
+        "http://shop-conduit.cafe.svc:8000/mcp"
+    );
+    let refused = compile_conduit(&conduit("x", json!({"url": "http://10.1.2.3/mcp"})), &around).unwrap_err();
+    assert_eq!(refused[0].condition, ConditionType::Accepted);
+    assert!(refused[0].message.contains("10.1.2.3"), "{}", refused[0]);
+}
+
+#[test]
+fn a_spirit_may_use_less_of_a_conduit_than_it_lets_through() {
+    let config = compiled(whole());
+    let conduit = &config.front().unwrap().conduits[0];
+    assert!(conduit.offers("menu_list"));
+    assert!(!conduit.offers("menu_drop") && !conduit.offers("refund"));
+}
+
+#[test]
+fn a_configuration_of_another_version_is_refused_as_such() {
+    let error = RuntimeConfig::from_json(r#"{"version": 2, "elsewhere": true}"#).unwrap_err();
+    assert!(error.to_string().contains("version 2"), "{error}");
+}
