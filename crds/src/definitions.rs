@@ -32,7 +32,9 @@ impl Definition {
     /// Never for a definition of this crate.
     pub fn to_yaml(&self) -> Result<String, serde_saphyr::ser::Error> {
         let yaml = serde_saphyr::to_string(&self.crd)?;
-        Ok(format!("# Generated from crds/src by `cargo run -p eywa-crds --bin crdgen`. Do not edit.\n{yaml}"))
+        Ok(format!(
+            "# Generated from crds/src by `cargo run -p eywa-crds --bin crdgen`. Do not edit.\n{yaml}"
+        ))
     }
 }
 

@@ -206,7 +206,17 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused_with_an_example() {
-        for text in ["", "30", "s", "-3s", "1d", "1.5h", "30 s", "1234567s", "1s1s1s1s1s"] {
+        for text in [
+            "",
+            "30",
+            "s",
+            "-3s",
+            "1d",
+            "1.5h",
+            "30 s",
+            "1234567s",
+            "1s1s1s1s1s",
+        ] {
             let error = text.parse::<Duration>().unwrap_err().to_string();
             assert!(error.contains("30s"), "{text}: {error}");
         }
@@ -215,14 +225,33 @@ mod tests {
     #[test]
     fn the_parser_and_the_schemas_pattern_agree() {
         let pattern = regex::Regex::new(DURATION_PATTERN).unwrap();
-        for text in ["0", "00s", "1h1h", "", "1", "ms", "5ms", "5sm", "9999999s", "1h2m3s4ms", "1h2m3s4ms5s"] {
-            assert_eq!(pattern.is_match(text), text.parse::<Duration>().is_ok(), "{text}");
+        for text in [
+            "0",
+            "00s",
+            "1h1h",
+            "",
+            "1",
+            "ms",
+            "5ms",
+            "5sm",
+            "9999999s",
+            "1h2m3s4ms",
+            "1h2m3s4ms5s",
+        ] {
+            assert_eq!(
+                pattern.is_match(text),
+                text.parse::<Duration>().is_ok(),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_bare_zero_is_a_duration_and_a_bare_number_is_not() {
-        assert_eq!(serde_json::from_str::<Duration>("0").unwrap(), Duration::ZERO);
+        assert_eq!(
+            serde_json::from_str::<Duration>("0").unwrap(),
+            Duration::ZERO
+        );
         assert!(serde_json::from_str::<Duration>("30").is_err());
     }
 }

@@ -31,7 +31,9 @@ pub enum WhenError {
     #[error("{0}")]
     Syntax(String),
     /// It uses a name that no Pulse has.
-    #[error("{0:?} is not known here: an expression may use voice, text, user.id, user.name, session.id, spirit and now (date, time, weekday, hour, minute, iso)")]
+    #[error(
+        "{0:?} is not known here: an expression may use voice, text, user.id, user.name, session.id, spirit and now (date, time, weekday, hour, minute, iso)"
+    )]
     Unknown(String),
     /// It could not be evaluated.
     #[error("it cannot be evaluated: {0}")]
@@ -47,7 +49,8 @@ impl When {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(source: &str) -> Result<Self, WhenError> {
-        let program = Program::compile(source).map_err(|error| WhenError::Syntax(error.to_string()))?;
+        let program =
+            Program::compile(source).map_err(|error| WhenError::Syntax(error.to_string()))?;
         let unknown = program
             .references()
             .variables()
@@ -113,27 +116,45 @@ mod tests {
         assert!(when.holds(&facts("wa", "My INVOICE please")).unwrap());
         assert!(!when.holds(&facts("wa", "a flat white")).unwrap());
         assert!(!when.holds(&facts("web", "invoice")).unwrap());
-        assert!(When::parse("now.hour >= 18 && user.name == 'Ana' && session.id.startsWith('web/')")
-            .unwrap()
-            .holds(&facts("web", ""))
-            .unwrap());
+        assert!(
+            When::parse("now.hour >= 18 && user.name == 'Ana' && session.id.startsWith('web/')")
+                .unwrap()
+                .holds(&facts("web", ""))
+                .unwrap()
+        );
     }
 
     #[test]
     fn what_is_not_cel_is_refused() {
-        for source in ["voice ==", "text.matches('(?i", "(", "voice == 'wa' &&", "'", "text.matches('(')"] {
+        for source in [
+            "voice ==",
+            "text.matches('(?i",
+            "(",
+            "voice == 'wa' &&",
+            "'",
+            "text.matches('(')",
+        ] {
             assert!(When::parse(source).is_err(), "{source}");
         }
     }
 
     #[test]
     fn a_name_no_pulse_has_is_refused_by_name() {
-        assert_eq!(When::parse("channel == 'wa'").unwrap_err(), WhenError::Unknown("channel".to_owned()));
-        assert!(matches!(When::parse("user.nme == 'Ana'").unwrap_err(), WhenError::Evaluation(_)));
+        assert_eq!(
+            When::parse("channel == 'wa'").unwrap_err(),
+            WhenError::Unknown("channel".to_owned())
+        );
+        assert!(matches!(
+            When::parse("user.nme == 'Ana'").unwrap_err(),
+            WhenError::Evaluation(_)
+        ));
     }
 
     #[test]
     fn an_expression_that_is_no_yes_or_no_is_refused() {
-        assert!(matches!(When::parse("text").unwrap_err(), WhenError::NotABool(_)));
+        assert!(matches!(
+            When::parse("text").unwrap_err(),
+            WhenError::NotABool(_)
+        ));
     }
 }

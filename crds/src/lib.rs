@@ -23,13 +23,7 @@ pub mod spirit;
 pub mod template;
 pub mod vigil;
 
-pub use self::{
-    conduit::Conduit,
-    duration::Duration,
-    rite::Rite,
-    spirit::Spirit,
-    vigil::Vigil,
-};
+pub use self::{conduit::Conduit, duration::Duration, rite::Rite, spirit::Spirit, vigil::Vigil};
 
 /// The group of every kind.
 pub const GROUP: &str = "eywa.dev";

@@ -1,5 +1,10 @@
 //! The `Rite` kind: an action waits for a human's yes.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "every printcolumn has the same keys"
+)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -25,7 +30,11 @@ use crate::reference::SpiritRef;
     printcolumn(name = "Action", type_ = "string", json_path = ".spec.action"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Expires", type_ = "date", json_path = ".status.expiresAt"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.spiritRef == oldSelf.spiritRef && self.session == oldSelf.session && self.action == oldSelf.action && self.arguments == oldSelf.arguments").message("spiritRef, session, action and arguments are immutable: a yes is bound to them"))]
@@ -34,7 +43,10 @@ pub struct RiteSpec {
     /// The Spirit whose action it is.
     pub spirit_ref: SpiritRef,
     /// The conversation it is called in: `voice/sender`.
-    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[^\s]+$"))]
+    #[schemars(
+        length(min = 1, max = 256),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[^\s]+$")
+    )]
     pub session: String,
     /// Name of the action.
     #[schemars(length(min = 1, max = 128))]

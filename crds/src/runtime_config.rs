@@ -49,7 +49,9 @@ pub enum InvalidConfig {
     #[error("the runtime configuration cannot be read: {0}")]
     Format(#[from] serde_json::Error),
     /// It is of another version.
-    #[error("the runtime configuration is version {found}; this runtime reads version {RUNTIME_CONFIG_VERSION}: operator and runtime images must be of one release")]
+    #[error(
+        "the runtime configuration is version {found}; this runtime reads version {RUNTIME_CONFIG_VERSION}: operator and runtime images must be of one release"
+    )]
     Version {
         /// Its version.
         found: u32,
@@ -165,7 +167,11 @@ impl CompiledSpirit {
         });
         let voices = self.voices.iter().flat_map(|voice| match &voice.channel {
             CompiledChannel::Whatsapp(whatsapp) => {
-                vec![&whatsapp.access_token, &whatsapp.app_secret, &whatsapp.verify_token]
+                vec![
+                    &whatsapp.access_token,
+                    &whatsapp.app_secret,
+                    &whatsapp.verify_token,
+                ]
             }
             CompiledChannel::Http(http) => vec![&http.signing_key],
         });
@@ -391,7 +397,11 @@ impl CompiledConduit {
     /// Whether the Spirit's Oracle is offered a tool of this name.
     #[must_use]
     pub fn offers(&self, tool: &str) -> bool {
-        self.tools.lets_through(tool) && self.uses.iter().any(|glob| crate::conduit::glob_matches(glob, tool))
+        self.tools.lets_through(tool)
+            && self
+                .uses
+                .iter()
+                .any(|glob| crate::conduit::glob_matches(glob, tool))
     }
 }
 
@@ -420,10 +430,14 @@ pub enum RedisUrls {
 
 fn hash(value: &impl Serialize) -> String {
     // Through `Value`, whose maps are sorted; compiled configurations always serialize.
-    let json = serde_json::to_value(value).map(|value| value.to_string()).unwrap_or_default();
+    let json = serde_json::to_value(value)
+        .map(|value| value.to_string())
+        .unwrap_or_default();
     let digest = Sha256::digest(json.as_bytes());
-    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        hex.push_str(&format!("{byte:02x}"));
-        hex
-    })
+    digest
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            hex.push_str(&format!("{byte:02x}"));
+            hex
+        })
 }

@@ -20,13 +20,19 @@ fn strip_descriptions(schema: &mut serde_json::Map<String, serde_json::Value>) {
         match value {
             // The names below `properties` are fields; one of them may be called "description".
             serde_json::Value::Object(fields) if key == "properties" => {
-                for field in fields.values_mut().filter_map(serde_json::Value::as_object_mut) {
+                for field in fields
+                    .values_mut()
+                    .filter_map(serde_json::Value::as_object_mut)
+                {
                     strip_descriptions(field);
                 }
             }
             serde_json::Value::Object(inner) => strip_descriptions(inner),
             serde_json::Value::Array(items) => {
-                for item in items.iter_mut().filter_map(serde_json::Value::as_object_mut) {
+                for item in items
+                    .iter_mut()
+                    .filter_map(serde_json::Value::as_object_mut)
+                {
                     strip_descriptions(item);
                 }
             }

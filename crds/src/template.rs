@@ -19,19 +19,52 @@ pub struct Vocabulary(&'static [&'static str]);
 impl Vocabulary {
     /// Of a persona.
     pub const PERSONA: Self = Self(&[
-        "now.date", "now.time", "now.weekday", "now.hour", "now.minute", "now.iso", "user.id", "user.name", "session.id", "voice",
+        "now.date",
+        "now.time",
+        "now.weekday",
+        "now.hour",
+        "now.minute",
+        "now.iso",
+        "user.id",
+        "user.name",
+        "session.id",
+        "voice",
         "spirit",
     ]);
     /// Of a Scout's URL.
-    pub const SCOUT_URL: Self = Self(&["user.id", "user.name", "session.id", "voice", "text", "spirit"]);
+    pub const SCOUT_URL: Self = Self(&[
+        "user.id",
+        "user.name",
+        "session.id",
+        "voice",
+        "text",
+        "spirit",
+    ]);
     /// Of an Action's URL.
-    pub const ACTION_URL: Self = Self(&["arguments.*", "user.id", "user.name", "session.id", "voice", "spirit"]);
+    pub const ACTION_URL: Self = Self(&[
+        "arguments.*",
+        "user.id",
+        "user.name",
+        "session.id",
+        "voice",
+        "spirit",
+    ]);
 
     fn knows(self, name: &str) -> bool {
         self.0.iter().any(|known| match known.strip_suffix(".*") {
-            Some(parent) => name == parent || name.strip_prefix(parent).is_some_and(|rest| rest.starts_with('.')),
+            Some(parent) => {
+                name == parent
+                    || name
+                        .strip_prefix(parent)
+                        .is_some_and(|rest| rest.starts_with('.'))
+            }
             // `user` alone is fine as far as this goes: `user[key]` names it so.
-            None => *known == name || known.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')),
+            None => {
+                *known == name
+                    || known
+                        .strip_prefix(name)
+                        .is_some_and(|rest| rest.starts_with('.'))
+            }
         })
     }
 }
@@ -92,7 +125,10 @@ impl Template {
         environment
             .add_template_owned(Self::NAME, source.to_owned())
             .map_err(|error| TemplateError::Syntax(explain(&error)))?;
-        let globals: BTreeSet<String> = environment.globals().map(|(name, _)| name.to_owned()).collect();
+        let globals: BTreeSet<String> = environment
+            .globals()
+            .map(|(name, _)| name.to_owned())
+            .collect();
         let mut named: Vec<String> = environment
             .get_template(Self::NAME)
             .map_err(|error| TemplateError::Syntax(explain(&error)))?
@@ -100,7 +136,10 @@ impl Template {
             .into_iter()
             .collect();
         named.sort();
-        if let Some(name) = named.into_iter().find(|name| !globals.contains(name) && !vocabulary.knows(name)) {
+        if let Some(name) = named
+            .into_iter()
+            .find(|name| !globals.contains(name) && !vocabulary.knows(name))
+        {
             return Err(TemplateError::Unknown {
                 name,
                 known: vocabulary.0.join(", "),
@@ -152,7 +191,8 @@ impl UrlTemplate {
         if literal.len() < source.len() && !authority_ends {
             return Err(TemplateError::HostNotLiteral);
         }
-        let origin = Url::parse(literal).map_err(|error| TemplateError::NotAUrl(error.to_string()))?;
+        let origin =
+            Url::parse(literal).map_err(|error| TemplateError::NotAUrl(error.to_string()))?;
         if !origin.has_host() {
             return Err(TemplateError::NotAUrl("it has no host".to_owned()));
         }
@@ -193,7 +233,11 @@ fn strict() -> Environment<'static> {
     environment
 }
 
-fn percent_encode(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Result<(), minijinja::Error> {
+fn percent_encode(
+    out: &mut Output<'_>,
+    _: &mut State<'_, '_>,
+    value: &Value,
+) -> Result<(), minijinja::Error> {
     if value.is_undefined() {
         return Err(ErrorKind::UndefinedError.into());
     }
@@ -237,7 +281,11 @@ mod tests {
 
     #[test]
     fn a_persona_is_filled_in() {
-        let template = Template::parse("Today is {{ now.date }}. You speak to {{ user.name }}.", Vocabulary::PERSONA).unwrap();
+        let template = Template::parse(
+            "Today is {{ now.date }}. You speak to {{ user.name }}.",
+            Vocabulary::PERSONA,
+        )
+        .unwrap();
         assert_eq!(
             template.render(&PulseFacts::sample()).unwrap(),
             "Today is 2026-11-22. You speak to Ana."
@@ -247,9 +295,18 @@ mod tests {
     #[test]
     fn a_name_that_is_not_there_is_refused_before_it_is_used() {
         let error = Template::parse("Hi {{ user.nme }}", Vocabulary::PERSONA).unwrap_err();
-        assert!(error.to_string().contains("user.nme") && error.to_string().contains("user.name"), "{error}");
+        assert!(
+            error.to_string().contains("user.nme") && error.to_string().contains("user.name"),
+            "{error}"
+        );
         assert!(Template::parse("{{ text }}", Vocabulary::PERSONA).is_err());
-        assert!(Template::parse("{% for i in range(3) %}{{ i }}{% endfor %}", Vocabulary::PERSONA).is_ok());
+        assert!(
+            Template::parse(
+                "{% for i in range(3) %}{{ i }}{% endfor %}",
+                Vocabulary::PERSONA
+            )
+            .is_ok()
+        );
     }
 
     #[test]
@@ -260,14 +317,22 @@ mod tests {
 
     #[test]
     fn a_template_that_would_not_end_is_stopped() {
-        let loops = "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}";
+        let loops =
+            "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}";
         let template = Template::parse(loops, Vocabulary::PERSONA).unwrap();
-        assert!(matches!(template.render(&PulseFacts::sample()), Err(TemplateError::Render(_))));
+        assert!(matches!(
+            template.render(&PulseFacts::sample()),
+            Err(TemplateError::Render(_))
+        ));
     }
 
     #[test]
     fn a_value_cannot_change_where_a_url_points() {
-        let template = UrlTemplate::parse("https://crm.example/people/{{ user.id }}?q={{ text }}", Vocabulary::SCOUT_URL).unwrap();
+        let template = UrlTemplate::parse(
+            "https://crm.example/people/{{ user.id }}?q={{ text }}",
+            Vocabulary::SCOUT_URL,
+        )
+        .unwrap();
         let mut facts = PulseFacts::sample();
         facts.user.id = "../admin?x=1#@evil.example/".to_owned();
         facts.text = "a b&c=d".to_owned();
@@ -296,14 +361,23 @@ mod tests {
             );
         }
         for source in ["https://", "not a url", "/relative"] {
-            assert!(UrlTemplate::parse(source, Vocabulary::ACTION_URL).is_err(), "{source}");
+            assert!(
+                UrlTemplate::parse(source, Vocabulary::ACTION_URL).is_err(),
+                "{source}"
+            );
         }
     }
 
     #[test]
     fn arguments_may_be_named_freely() {
-        let template = UrlTemplate::parse("https://shop.example/orders/{{ arguments.order.id }}", Vocabulary::ACTION_URL).unwrap();
-        let url = template.render(&json!({"arguments": {"order": {"id": 7}}})).unwrap();
+        let template = UrlTemplate::parse(
+            "https://shop.example/orders/{{ arguments.order.id }}",
+            Vocabulary::ACTION_URL,
+        )
+        .unwrap();
+        let url = template
+            .render(&json!({"arguments": {"order": {"id": 7}}}))
+            .unwrap();
         assert_eq!(url.as_str(), "https://shop.example/orders/7");
         assert!(template.render(&json!({"arguments": {}})).is_err());
     }

@@ -1,5 +1,10 @@
 //! The `Vigil` kind: a human has taken, or is asked to take, a conversation.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "every printcolumn has the same keys"
+)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -27,8 +32,16 @@ use crate::{
     printcolumn(name = "Session", type_ = "string", json_path = ".spec.session"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "By", type_ = "string", json_path = ".status.by"),
-    printcolumn(name = "Unanswered", type_ = "integer", json_path = ".status.unanswered"),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Unanswered",
+        type_ = "integer",
+        json_path = ".status.unanswered"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.spiritRef == oldSelf.spiritRef && self.session == oldSelf.session").message("spiritRef and session are immutable: a Vigil is about one conversation; make another"))]
@@ -36,7 +49,10 @@ pub struct VigilSpec {
     /// The Spirit whose conversations it is about.
     pub spirit_ref: SpiritRef,
     /// The conversation: `voice/sender`, or `*` for all of the Spirit's.
-    #[schemars(length(min = 1, max = 256), regex(pattern = r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?/[^\s]+)$"))]
+    #[schemars(
+        length(min = 1, max = 256),
+        regex(pattern = r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?/[^\s]+)$")
+    )]
     pub session: String,
     /// Whether people have the conversation. The agent says nothing in it while this holds.
     #[serde(default)]

@@ -1,5 +1,11 @@
 //! The example that ships, from its files to the runtime's configuration, and its script at work.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 use std::path::Path;
 
 use eywa_crds::{
@@ -20,41 +26,66 @@ fn manifests() -> Manifests {
 
 fn in_a_cluster(manifests: &Manifests) -> RuntimeConfig {
     let defaults = Defaults {
-        stores: DefaultStores::Redis(RedisUrls::Plain("redis://eywa-redis.eywa-system.svc:6379".to_owned())),
+        stores: DefaultStores::Redis(RedisUrls::Plain(
+            "redis://eywa-redis.eywa-system.svc:6379".to_owned(),
+        )),
         ..Defaults::default()
     };
-    compile_spirit(&manifests.spirits["barista"], &manifests.surroundings("cafe", defaults)).unwrap()
+    compile_spirit(
+        &manifests.spirits["barista"],
+        &manifests.surroundings("cafe", defaults),
+    )
+    .unwrap()
 }
 
 #[test]
 fn it_compiles_for_a_cluster() {
     let config = in_a_cluster(&manifests());
     insta::assert_json_snapshot!(config);
-    assert_eq!(RuntimeConfig::from_json(&config.to_json().unwrap()).unwrap(), config);
+    assert_eq!(
+        RuntimeConfig::from_json(&config.to_json().unwrap()).unwrap(),
+        config
+    );
 }
 
 #[test]
 fn it_compiles_for_this_machine_with_the_shop_at_its_port() {
     let manifests = manifests();
     let defaults = Defaults {
-        network: Policy { loopback: true, ..Policy::default() },
+        network: Policy {
+            loopback: true,
+            ..Policy::default()
+        },
         stores: DefaultStores::Embedded,
     };
     let mut around = manifests.surroundings("default", defaults);
-    around.services.insert("shop-conduit".to_owned(), "127.0.0.1:40001".to_owned());
+    around
+        .services
+        .insert("shop-conduit".to_owned(), "127.0.0.1:40001".to_owned());
     let config = compile_spirit(&manifests.spirits["barista"], &around).unwrap();
     let front = config.front().unwrap();
     assert_eq!(front.conduits[0].url, "http://127.0.0.1:40001/mcp");
-    assert_eq!(front.scouts[0].url, "http://127.0.0.1:40001/people/{{ user.id }}");
+    assert_eq!(
+        front.scouts[0].url,
+        "http://127.0.0.1:40001/people/{{ user.id }}"
+    );
     assert_eq!(config.network.namespace, None);
-    assert_eq!(compile_conduit(&manifests.conduits["shop"], &around).unwrap().url, "http://127.0.0.1:40001/mcp");
+    assert_eq!(
+        compile_conduit(&manifests.conduits["shop"], &around)
+            .unwrap()
+            .url,
+        "http://127.0.0.1:40001/mcp"
+    );
 }
 
 #[test]
 fn its_secrets_are_all_there() {
     let manifests = manifests();
     for needed in referenced_secrets(&manifests.spirits["barista"].spec) {
-        assert!(manifests.secrets[&needed.name].contains_key(&needed.key), "{needed:?}");
+        assert!(
+            manifests.secrets[&needed.name].contains_key(&needed.key),
+            "{needed:?}"
+        );
     }
 }
 
@@ -62,15 +93,26 @@ fn its_secrets_are_all_there() {
 fn one_line_switches_it_to_a_real_model() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/barista");
     let text = std::fs::read_to_string(folder.join("spirit.yaml")).unwrap();
-    let line = |prefix: &str| text.lines().find(|line| line.starts_with(prefix)).unwrap().to_owned();
+    let line = |prefix: &str| {
+        text.lines()
+            .find(|line| line.starts_with(prefix))
+            .unwrap()
+            .to_owned()
+    };
     let advised = line("  #   oracle:").replacen("#   ", "", 1);
     let switched = text.replace(&line("  oracle:"), &advised);
     let mut manifests = Manifests::default();
     manifests.add(Path::new("spirit.yaml"), &switched);
-    manifests.add(Path::new("secrets.yaml"), &std::fs::read_to_string(folder.join("secrets.yaml")).unwrap());
+    manifests.add(
+        Path::new("secrets.yaml"),
+        &std::fs::read_to_string(folder.join("secrets.yaml")).unwrap(),
+    );
     assert!(manifests.problems.is_empty(), "{:?}", manifests.problems);
     let config = in_a_cluster(&manifests);
-    assert!(matches!(config.front().unwrap().oracles[..], [CompiledOracle::Openai(_)]));
+    assert!(matches!(
+        config.front().unwrap().oracles[..],
+        [CompiledOracle::Openai(_)]
+    ));
 }
 
 /// The barista's script, and what it says.
@@ -80,27 +122,54 @@ impl Barista {
     fn new() -> Self {
         let config = in_a_cluster(&manifests());
         match &config.front().unwrap().oracles[0] {
-            CompiledOracle::Scripted(scripted) => Self(CompiledScript::compile(&scripted.script).unwrap()),
+            CompiledOracle::Scripted(scripted) => {
+                Self(CompiledScript::compile(&scripted.script).unwrap())
+            }
             CompiledOracle::Openai(_) => panic!("the example is scripted"),
         }
     }
 
     fn calls(&self, text: &str) -> Value {
-        let answer = self.0.answer(&Turn { text, ..Turn::default() }).unwrap();
+        let answer = self
+            .0
+            .answer(&Turn {
+                text,
+                ..Turn::default()
+            })
+            .unwrap();
         assert_eq!(answer.text, "", "{text}");
         json!(answer.tool_calls)
     }
 
     fn says(&self, text: &str) -> String {
-        let answer = self.0.answer(&Turn { text, ..Turn::default() }).unwrap();
+        let answer = self
+            .0
+            .answer(&Turn {
+                text,
+                ..Turn::default()
+            })
+            .unwrap();
         assert!(answer.tool_calls.is_empty(), "{text}");
         answer.text
     }
 
     fn tells(&self, name: &str, content: &Value, failed: bool) -> String {
-        let content = content.as_str().map_or_else(|| content.to_string(), str::to_owned);
-        let tool_result = Some(SeenToolResult { name, content: &content, failed });
-        let answer = self.0.answer(&Turn { text: "a flat white", tool_result, ..Turn::default() }).unwrap();
+        let content = content
+            .as_str()
+            .map_or_else(|| content.to_string(), str::to_owned);
+        let tool_result = Some(SeenToolResult {
+            name,
+            content: &content,
+            failed,
+        });
+        let answer = self
+            .0
+            .answer(&Turn {
+                text: "a flat white",
+                tool_result,
+                ..Turn::default()
+            })
+            .unwrap();
         assert!(answer.tool_calls.is_empty());
         answer.text
     }
@@ -122,15 +191,27 @@ fn it_takes_an_order_and_tells_its_number() {
         barista.tells("place_order", &order, false),
         "Order 3: 1 regular tea, 2.80 €. Ready in 4 minutes."
     );
-    assert_eq!(barista.tells("place_order", &json!("no answer"), true), "Sorry, that did not work: no answer");
+    assert_eq!(
+        barista.tells("place_order", &json!("no answer"), true),
+        "Sorry, that did not work: no answer"
+    );
 }
 
 #[test]
 fn it_knows_the_menu_and_where_an_order_is() {
     let barista = Barista::new();
-    assert_eq!(barista.calls("What's on the menu?"), json!([["menu_list", {}]]));
-    assert_eq!(barista.calls("how much is a latte"), json!([["menu_list", {}]]));
-    assert_eq!(barista.calls("where is order #12?"), json!([["order_status", {"number": 12}]]));
+    assert_eq!(
+        barista.calls("What's on the menu?"),
+        json!([["menu_list", {}]])
+    );
+    assert_eq!(
+        barista.calls("how much is a latte"),
+        json!([["menu_list", {}]])
+    );
+    assert_eq!(
+        barista.calls("where is order #12?"),
+        json!([["order_status", {"number": 12}]])
+    );
     let menu = json!({"drinks": [{"name": "tea", "price": "2.80 €"}, {"name": "latte", "price": "4.00 €"}]});
     assert_eq!(
         barista.tells("menu_list", &menu, false),
@@ -142,8 +223,18 @@ fn it_knows_the_menu_and_where_an_order_is() {
 fn it_greets_a_regular_by_what_the_scout_found() {
     let barista = Barista::new();
     assert!(barista.says("hello").starts_with("Welcome to Café Alma"));
-    let scouts = ScoutFindings::from([("regulars".to_owned(), json!({"orders": 3, "usual": "latte"}))]);
-    let turn = Turn { text: "hello", scouts: Some(&scouts), ..Turn::default() };
-    assert_eq!(barista.0.answer(&turn).unwrap().text, "Welcome back! A latte, as usual?");
+    let scouts = ScoutFindings::from([(
+        "regulars".to_owned(),
+        json!({"orders": 3, "usual": "latte"}),
+    )]);
+    let turn = Turn {
+        text: "hello",
+        scouts: Some(&scouts),
+        ..Turn::default()
+    };
+    assert_eq!(
+        barista.0.answer(&turn).unwrap().text,
+        "Welcome back! A latte, as usual?"
+    );
     assert!(barista.says("tell me a joke").starts_with("I make coffee"));
 }

@@ -1,10 +1,18 @@
 //! What compiling says of Spirits that are wrong.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use eywa_crds::{
     Conduit,
-    compile::{ConditionType, DefaultStores, Defaults, Problem, Surroundings, compile, compile_conduit},
+    compile::{
+        ConditionType, DefaultStores, Defaults, Problem, Surroundings, compile, compile_conduit,
+    },
     conduit::ConduitSpec,
     runtime_config::{RedisUrls, RuntimeConfig, SecretFile, StoresConfig},
     spirit::SpiritSpec,
@@ -41,7 +49,12 @@ fn spec(value: Value) -> SpiritSpec {
 
 fn keys(of: &[(&str, &[&str])]) -> BTreeMap<String, BTreeSet<String>> {
     of.iter()
-        .map(|(name, keys)| ((*name).to_owned(), keys.iter().map(|key| (*key).to_owned()).collect()))
+        .map(|(name, keys)| {
+            (
+                (*name).to_owned(),
+                keys.iter().map(|key| (*key).to_owned()).collect(),
+            )
+        })
         .collect()
 }
 
@@ -61,7 +74,10 @@ fn around() -> Surroundings {
         spirits: BTreeMap::from([("billing".to_owned(), spec(billing))]),
         config_maps: BTreeMap::from([(
             "barista".to_owned(),
-            BTreeMap::from([("persona.md".to_owned(), "You speak to {{ user.name }}.".to_owned())]),
+            BTreeMap::from([(
+                "persona.md".to_owned(),
+                "You speak to {{ user.name }}.".to_owned(),
+            )]),
         )]),
         secrets: keys(&[
             ("openai", &["api-key"]),
@@ -73,11 +89,14 @@ fn around() -> Surroundings {
         ]),
         conduits: BTreeMap::from([(
             "shop-tools".to_owned(),
-            conduit("shop-tools", json!({
-                "url": "http://shop-tools.cafe.svc:8000/mcp",
-                "headersFrom": [{"name": "Authorization", "secretRef": {"name": "shop", "key": "bearer"}}],
-                "tools": {"deny": ["menu_drop"]},
-            })),
+            conduit(
+                "shop-tools",
+                json!({
+                    "url": "http://shop-tools.cafe.svc:8000/mcp",
+                    "headersFrom": [{"name": "Authorization", "secretRef": {"name": "shop", "key": "bearer"}}],
+                    "tools": {"deny": ["menu_drop"]},
+                }),
+            ),
         )]),
         services: BTreeMap::new(),
         defaults: Defaults::default(),
@@ -98,7 +117,13 @@ fn problems(change: impl FnOnce(&mut Value, &mut Surroundings)) -> Vec<Problem> 
 fn said(change: impl FnOnce(&mut Value, &mut Surroundings)) -> Vec<String> {
     problems(change)
         .iter()
-        .map(|problem| format!("[{} {}] {problem}", problem.condition.as_str(), problem.reason.as_str()))
+        .map(|problem| {
+            format!(
+                "[{} {}] {problem}",
+                problem.condition.as_str(),
+                problem.reason.as_str()
+            )
+        })
         .collect()
 }
 
@@ -106,7 +131,10 @@ fn said(change: impl FnOnce(&mut Value, &mut Surroundings)) -> Vec<String> {
 fn a_spirit_becomes_a_runtimes_configuration() {
     let config = compiled(whole());
     insta::assert_json_snapshot!(config);
-    assert_eq!(RuntimeConfig::from_json(&config.to_json().unwrap()).unwrap(), config);
+    assert_eq!(
+        RuntimeConfig::from_json(&config.to_json().unwrap()).unwrap(),
+        config
+    );
 }
 
 #[test]
@@ -119,8 +147,14 @@ fn everything_that_must_be_mounted_is_listed_and_no_more() {
     assert_eq!(
         files,
         [
-            "crm/bearer", "openai/api-key", "redis/url", "shop/bearer", "wa/access-token", "wa/app-secret",
-            "wa/verify-token", "web/signing-key",
+            "crm/bearer",
+            "openai/api-key",
+            "redis/url",
+            "shop/bearer",
+            "wa/access-token",
+            "wa/app-secret",
+            "wa/verify-token",
+            "web/signing-key",
         ]
     );
 }
@@ -151,18 +185,24 @@ fn a_routed_spirit_needs_no_secrets_of_its_own_voices() {
 fn a_missing_secret_is_named_once_with_all_its_keys() {
     assert_eq!(
         said(|_, around| drop(around.secrets.remove("wa"))),
-        ["[SecretsResolved SecretNotFound] Spirit/barista spec.voices[0].whatsapp.secretRef: there is no Secret \"wa\" in \
-          this namespace; create it with the keys \"access-token\", \"app-secret\", \"verify-token\""]
+        [
+            "[SecretsResolved SecretNotFound] Spirit/barista spec.voices[0].whatsapp.secretRef: there is no Secret \"wa\" in \
+          this namespace; create it with the keys \"access-token\", \"app-secret\", \"verify-token\""
+        ]
     );
     assert_eq!(
         said(|_, around| drop(around.secrets.insert("openai".to_owned(), BTreeSet::new()))),
-        ["[SecretsResolved SecretKeyMissing] Spirit/barista spec.oracle.apiKey.secretRef: Secret \"openai\" has no key \
-          \"api-key\"; add it"]
+        [
+            "[SecretsResolved SecretKeyMissing] Spirit/barista spec.oracle.apiKey.secretRef: Secret \"openai\" has no key \
+          \"api-key\"; add it"
+        ]
     );
     assert_eq!(
         said(|_, around| drop(around.secrets.remove("shop"))),
-        ["[SecretsResolved SecretNotFound] Conduit/shop-tools spec.headersFrom[0].secretRef: there is no Secret \"shop\" in \
-          this namespace; create it with the key \"bearer\""]
+        [
+            "[SecretsResolved SecretNotFound] Conduit/shop-tools spec.headersFrom[0].secretRef: there is no Secret \"shop\" in \
+          this namespace; create it with the key \"bearer\""
+        ]
     );
 }
 
@@ -175,8 +215,10 @@ fn every_reference_that_leads_nowhere_is_told() {
     }));
     assert_eq!(
         said(|_, around| around.config_maps.get_mut("barista").unwrap().clear()),
-        ["[Accepted ConfigMapKeyMissing] Spirit/barista spec.persona.configMapRef: ConfigMap \"barista\" has no key \
-          \"persona.md\"; add it"]
+        [
+            "[Accepted ConfigMapKeyMissing] Spirit/barista spec.persona.configMapRef: ConfigMap \"barista\" has no key \
+          \"persona.md\"; add it"
+        ]
     );
 }
 
@@ -199,10 +241,15 @@ fn every_address_that_is_not_allowed_is_told_with_its_host() {
 #[test]
 fn what_is_written_in_other_languages_is_checked() {
     insta::assert_yaml_snapshot!(said(|spirit, around| {
-        around.config_maps.get_mut("barista").unwrap().insert("persona.md".to_owned(), "Hi {{ user.nme }}".to_owned());
+        around
+            .config_maps
+            .get_mut("barista")
+            .unwrap()
+            .insert("persona.md".to_owned(), "Hi {{ user.nme }}".to_owned());
         spirit["scouts"][0]["when"] = json!("channel == 'wa'");
         spirit["scouts"][0]["http"]["url"] = json!("https://crm.example/{{ user.id");
-        spirit["actions"][0]["parameters"] = json!({"type": "object", "properties": {"drink": {"type": "strin"}}});
+        spirit["actions"][0]["parameters"] =
+            json!({"type": "object", "properties": {"drink": {"type": "strin"}}});
         spirit["actions"][0]["http"]["url"] = json!("https://shop.example/{{ order.id }}");
         spirit["pathfinder"]["routes"][0]["when"] = json!("text.matches('(')");
         spirit["fallbacks"][0] = json!({"provider": "scripted", "script": {"rules": [
@@ -217,13 +264,17 @@ fn a_script_in_a_config_map_is_read_strictly() {
     let scripted = |script: &str| {
         said(|spirit, around| {
             spirit["oracle"] = json!({"provider": "scripted", "script": {"configMapRef": {"name": "script", "key": "yaml"}}});
-            around
-                .config_maps
-                .insert("script".to_owned(), BTreeMap::from([("yaml".to_owned(), script.to_owned())]));
+            around.config_maps.insert(
+                "script".to_owned(),
+                BTreeMap::from([("yaml".to_owned(), script.to_owned())]),
+            );
         })
     };
     let said = scripted("rules:\n- when: {txt: hi}\n  reply: {text: hello}\n");
-    assert!(said[0].contains("ScriptInvalid") && said[0].contains("txt"), "{said:?}");
+    assert!(
+        said[0].contains("ScriptInvalid") && said[0].contains("txt"),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -238,13 +289,22 @@ fn state_is_kept_where_the_spirit_says_else_where_the_admin_says_else_nowhere() 
         compile("barista", &spec(value), &around).map(|config| config.stores)
     };
     let charts = RedisUrls::Plain("redis://eywa-redis.eywa-system.svc:6379".to_owned());
-    let own = RedisUrls::Secret(SecretFile { name: "redis".to_owned(), key: "url".to_owned() });
-    assert_eq!(stores(true, DefaultStores::Redis(charts.clone())), Ok(StoresConfig::Redis { urls: own }));
+    let own = RedisUrls::Secret(SecretFile {
+        name: "redis".to_owned(),
+        key: "url".to_owned(),
+    });
+    assert_eq!(
+        stores(true, DefaultStores::Redis(charts.clone())),
+        Ok(StoresConfig::Redis { urls: own })
+    );
     assert_eq!(
         stores(false, DefaultStores::Redis(charts.clone())),
         Ok(StoresConfig::Redis { urls: charts })
     );
-    assert_eq!(stores(true, DefaultStores::Embedded), Err(unreached_services()));
+    assert_eq!(
+        stores(true, DefaultStores::Embedded),
+        Err(unreached_services())
+    );
     let refused = stores(false, DefaultStores::None).unwrap_err();
     assert_eq!(refused[0].reason.as_str(), "StoresMissing");
 }
@@ -255,7 +315,12 @@ fn unreached_services() -> Vec<Problem> {
     around.defaults.stores = DefaultStores::Embedded;
     let problems = compile("barista", &spec(whole()), &around).unwrap_err();
     assert_eq!(problems.len(), 2);
-    assert!(problems.iter().all(|problem| problem.reason.as_str() == "AddressNotAllowed"), "{problems:?}");
+    assert!(
+        problems
+            .iter()
+            .all(|problem| problem.reason.as_str() == "AddressNotAllowed"),
+        "{problems:?}"
+    );
     problems
 }
 
@@ -269,7 +334,11 @@ fn a_conduit_is_judged_by_itself_too() {
         compile_conduit(&served, &around).unwrap().url,
         "http://shop-conduit.cafe.svc:8000/mcp"
     );
-    let refused = compile_conduit(&conduit("x", json!({"url": "http://10.1.2.3/mcp"})), &around).unwrap_err();
+    let refused = compile_conduit(
+        &conduit("x", json!({"url": "http://10.1.2.3/mcp"})),
+        &around,
+    )
+    .unwrap_err();
     assert_eq!(refused[0].condition, ConditionType::Accepted);
     assert!(refused[0].message.contains("10.1.2.3"), "{}", refused[0]);
 }

@@ -1,5 +1,11 @@
 //! The CustomResourceDefinitions that the chart ships.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 use std::fs;
 
 use eywa_crds::definitions::{definitions, in_chart};
@@ -31,8 +37,14 @@ fn every_kind_has_its_short_name_category_columns_and_status() {
     for (definition, (short, columns)) in definitions().unwrap().iter().zip([
         ("cd", vec!["Ready", "URL", "Tools", "Server", "Age"]),
         ("rt", vec!["Spirit", "Action", "Phase", "Expires", "Age"]),
-        ("sp", vec!["Ready", "Provider", "Model", "Replicas", "URL", "Age"]),
-        ("vg", vec!["Spirit", "Session", "Phase", "By", "Unanswered", "Age"]),
+        (
+            "sp",
+            vec!["Ready", "Provider", "Model", "Replicas", "URL", "Age"],
+        ),
+        (
+            "vg",
+            vec!["Spirit", "Session", "Phase", "By", "Unanswered", "Age"],
+        ),
     ]) {
         let spec = &definition.crd["spec"];
         let version = &spec["versions"][0];
@@ -56,13 +68,21 @@ fn every_field_of_a_spec_is_documented() {
         // Inside of Kubernetes' own types the descriptions are left out: they are in Kubernetes' reference.
         let foreign = foreign
             || [
-                "affinity", "env", "imagePullSecrets", "resources", "tolerations", "topologySpreadConstraints",
+                "affinity",
+                "env",
+                "imagePullSecrets",
+                "resources",
+                "tolerations",
+                "topologySpreadConstraints",
             ]
             .iter()
             .any(|name| path.ends_with(&format!(".{name}")));
         for (name, field) in schema["properties"].as_object().into_iter().flatten() {
             let path = format!("{path}.{name}");
-            assert!(foreign || field["description"].is_string(), "{path} has no description");
+            assert!(
+                foreign || field["description"].is_string(),
+                "{path} has no description"
+            );
             walk(field, &path, foreign);
         }
         if schema["items"].is_object() {
@@ -70,7 +90,11 @@ fn every_field_of_a_spec_is_documented() {
         }
     }
     for definition in definitions().unwrap() {
-        walk(&definition.schema()["properties"]["spec"], &format!("{}.spec", definition.kind), false);
+        walk(
+            &definition.schema()["properties"]["spec"],
+            &format!("{}.spec", definition.kind),
+            false,
+        );
     }
 }
 
@@ -83,7 +107,10 @@ fn every_list_text_and_map_a_rule_may_see_is_bounded() {
             walk(&schema["items"], &format!("{path}[]"));
         }
         if schema["type"] == "string" {
-            assert!(schema["maxLength"].is_u64() || schema["enum"].is_array(), "{path} has no maxLength");
+            assert!(
+                schema["maxLength"].is_u64() || schema["enum"].is_array(),
+                "{path} has no maxLength"
+            );
         }
         for (name, field) in schema["properties"].as_object().into_iter().flatten() {
             walk(field, &format!("{path}.{name}"));
@@ -93,10 +120,16 @@ fn every_list_text_and_map_a_rule_may_see_is_bounded() {
         let mut spec = definition.schema()["properties"]["spec"].clone();
         if definition.kind == "Spirit" {
             // No rule reads these; Kubernetes' own types are not ours to bound.
-            spec["properties"].as_object_mut().unwrap().remove("runtime");
+            spec["properties"]
+                .as_object_mut()
+                .unwrap()
+                .remove("runtime");
         }
         if definition.kind == "Conduit" {
-            spec["properties"]["server"]["properties"].as_object_mut().unwrap().remove("env");
+            spec["properties"]["server"]["properties"]
+                .as_object_mut()
+                .unwrap()
+                .remove("env");
         }
         walk(&spec, definition.kind);
     }

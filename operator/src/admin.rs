@@ -52,10 +52,18 @@ async fn readyz(State((_, readiness)): State<(Metrics, Readiness)>) -> impl Into
 
 async fn render(State((metrics, _)): State<(Metrics, Readiness)>) -> impl IntoResponse {
     match metrics.render() {
-        Ok(text) => (StatusCode::OK, [("content-type", "text/plain; version=0.0.4")], text),
+        Ok(text) => (
+            StatusCode::OK,
+            [("content-type", "text/plain; version=0.0.4")],
+            text,
+        ),
         Err(error) => {
             warn!(%error, "metrics cannot be rendered");
-            (StatusCode::INTERNAL_SERVER_ERROR, [("content-type", "text/plain")], String::new())
+            (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                [("content-type", "text/plain")],
+                String::new(),
+            )
         }
     }
 }
@@ -64,7 +72,9 @@ async fn render(State((metrics, _)): State<(Metrics, Readiness)>) -> impl IntoRe
 pub async fn serve(listener: TcpListener, routes: Router) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            return;
+        };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -77,7 +87,10 @@ pub async fn serve(listener: TcpListener, routes: Router) {
         let service = TowerToHyperService::new(routes.clone());
         tokio::spawn(async move {
             let mut server = auto::Builder::new(TokioExecutor::new());
-            server.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+            server
+                .http1()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIMEOUT);
             if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
                 debug!(%error, "connection ended");
             }

@@ -22,17 +22,29 @@ pub struct Verdict {
 impl Verdict {
     /// It is so.
     pub fn yes(reason: &str, message: impl Into<String>) -> Self {
-        Self { status: "True", reason: reason.to_owned(), message: message.into() }
+        Self {
+            status: "True",
+            reason: reason.to_owned(),
+            message: message.into(),
+        }
     }
 
     /// It is not so.
     pub fn no(reason: &str, message: impl Into<String>) -> Self {
-        Self { status: "False", reason: reason.to_owned(), message: message.into() }
+        Self {
+            status: "False",
+            reason: reason.to_owned(),
+            message: message.into(),
+        }
     }
 
     /// It cannot be told.
     pub fn unknown(reason: &str, message: impl Into<String>) -> Self {
-        Self { status: "Unknown", reason: reason.to_owned(), message: message.into() }
+        Self {
+            status: "Unknown",
+            reason: reason.to_owned(),
+            message: message.into(),
+        }
     }
 
     /// True when it is so.
@@ -67,7 +79,10 @@ pub fn next(
         .map(|(type_, verdict)| {
             let since = find(previous, type_)
                 .filter(|condition| condition.status == verdict.status)
-                .map_or_else(|| Time(now), |condition| condition.last_transition_time.clone());
+                .map_or_else(
+                    || Time(now),
+                    |condition| condition.last_transition_time.clone(),
+                );
             Condition {
                 type_: type_.to_owned(),
                 status: verdict.status.to_owned(),
@@ -81,16 +96,27 @@ pub fn next(
 }
 
 /// Those of `next` that became false, or became false for another reason, since `previous`.
-pub fn newly_false<'a>(previous: &'a [Condition], next: &'a [Condition]) -> impl Iterator<Item = &'a Condition> {
-    next.iter().filter(|condition| condition.status == "False").filter(|condition| {
-        !find(previous, &condition.type_)
-            .is_some_and(|before| before.status == "False" && before.reason == condition.reason && before.message == condition.message)
-    })
+pub fn newly_false<'a>(
+    previous: &'a [Condition],
+    next: &'a [Condition],
+) -> impl Iterator<Item = &'a Condition> {
+    next.iter()
+        .filter(|condition| condition.status == "False")
+        .filter(|condition| {
+            !find(previous, &condition.type_).is_some_and(|before| {
+                before.status == "False"
+                    && before.reason == condition.reason
+                    && before.message == condition.message
+            })
+        })
 }
 
 fn shortened(mut message: String) -> String {
     if message.len() > MESSAGE_LIMIT {
-        let end = (0..=MESSAGE_LIMIT).rev().find(|&at| message.is_char_boundary(at)).unwrap_or(0);
+        let end = (0..=MESSAGE_LIMIT)
+            .rev()
+            .find(|&at| message.is_char_boundary(at))
+            .unwrap_or(0);
         message.truncate(end);
         message.push('…');
     }
@@ -108,10 +134,23 @@ mod tests {
     #[test]
     fn the_transition_time_moves_only_with_the_status() {
         let first = next(&[], vec![("Ready", Verdict::no("A", "a"))], Some(1), at(1));
-        let second = next(&first, vec![("Ready", Verdict::no("B", "b"))], Some(2), at(2));
+        let second = next(
+            &first,
+            vec![("Ready", Verdict::no("B", "b"))],
+            Some(2),
+            at(2),
+        );
         assert_eq!(second[0].last_transition_time, Time(at(1)));
-        assert_eq!((second[0].reason.as_str(), second[0].observed_generation), ("B", Some(2)));
-        let third = next(&second, vec![("Ready", Verdict::yes("C", "c"))], Some(2), at(3));
+        assert_eq!(
+            (second[0].reason.as_str(), second[0].observed_generation),
+            ("B", Some(2))
+        );
+        let third = next(
+            &second,
+            vec![("Ready", Verdict::yes("C", "c"))],
+            Some(2),
+            at(3),
+        );
         assert_eq!(third[0].last_transition_time, Time(at(3)));
     }
 
@@ -122,13 +161,23 @@ mod tests {
         assert_eq!(newly_false(&bad, &bad).count(), 0);
         let worse = next(&bad, vec![("Ready", Verdict::no("B", "b"))], Some(1), at(2));
         assert_eq!(newly_false(&bad, &worse).count(), 1);
-        let good = next(&bad, vec![("Ready", Verdict::yes("C", "c"))], Some(1), at(2));
+        let good = next(
+            &bad,
+            vec![("Ready", Verdict::yes("C", "c"))],
+            Some(1),
+            at(2),
+        );
         assert_eq!(newly_false(&bad, &good).count(), 0);
     }
 
     #[test]
     fn a_long_message_is_cut_between_characters() {
-        let long = next(&[], vec![("Ready", Verdict::no("A", "é".repeat(4000)))], None, at(1));
+        let long = next(
+            &[],
+            vec![("Ready", Verdict::no("A", "é".repeat(4000)))],
+            None,
+            at(1),
+        );
         assert!(long[0].message.len() <= MESSAGE_LIMIT + '…'.len_utf8());
         assert!(long[0].message.ends_with('…'));
     }

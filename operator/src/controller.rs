@@ -40,9 +40,15 @@ impl Scope {
     #[must_use]
     pub fn all(client: &Client, namespaces: &[String]) -> Vec<Self> {
         if namespaces.is_empty() {
-            return vec![Self { client: client.clone(), namespace: None }];
+            return vec![Self {
+                client: client.clone(),
+                namespace: None,
+            }];
         }
-        let scope = |namespace: &String| Self { client: client.clone(), namespace: Some(namespace.clone()) };
+        let scope = |namespace: &String| Self {
+            client: client.clone(),
+            namespace: Some(namespace.clone()),
+        };
         namespaces.iter().map(scope).collect()
     }
 
@@ -59,7 +65,9 @@ impl Scope {
 /// The configuration of each controller.
 #[must_use]
 pub fn config(concurrency: u16) -> Config {
-    Config::default().debounce(DEBOUNCE).concurrency(concurrency)
+    Config::default()
+        .debounce(DEBOUNCE)
+        .concurrency(concurrency)
 }
 
 /// Counts how many objects of a store are `ready`, for `eywa_objects`.
@@ -126,7 +134,9 @@ where
 /// Runs a controller's stream to its end, logging what it says. `gone` is told of objects that are no more.
 pub async fn drain<K>(
     kind: &'static str,
-    stream: impl Stream<Item = Result<(ObjectRef<K>, controller::Action), controller::Error<Error, watcher::Error>>>,
+    stream: impl Stream<
+        Item = Result<(ObjectRef<K>, controller::Action), controller::Error<Error, watcher::Error>>,
+    >,
     gone: impl Fn(&ObjectRef<K>),
 ) where
     K: Resource<DynamicType = ()>,

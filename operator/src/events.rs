@@ -24,22 +24,37 @@ impl Events {
     /// A publisher; `instance` is the pod's name.
     #[must_use]
     pub fn new(client: Client, instance: &str) -> Self {
-        let reporter = Reporter { controller: "eywa-operator".to_owned(), instance: Some(instance.to_owned()) };
+        let reporter = Reporter {
+            controller: "eywa-operator".to_owned(),
+            instance: Some(instance.to_owned()),
+        };
         Self { client, reporter }
     }
 
     /// Something that went as it should.
     pub async fn normal(&self, about: &ObjectReference, action: &str, reason: &str, note: &str) {
-        self.publish(EventType::Normal, about, action, reason, note).await;
+        self.publish(EventType::Normal, about, action, reason, note)
+            .await;
     }
 
     /// Something that a person should look at.
     pub async fn warning(&self, about: &ObjectReference, action: &str, reason: &str, note: &str) {
-        self.publish(EventType::Warning, about, action, reason, note).await;
+        self.publish(EventType::Warning, about, action, reason, note)
+            .await;
     }
 
-    async fn publish(&self, type_: EventType, about: &ObjectReference, action: &str, reason: &str, note: &str) {
-        let end = (0..=note.len().min(NOTE_LIMIT)).rev().find(|&at| note.is_char_boundary(at)).unwrap_or(0);
+    async fn publish(
+        &self,
+        type_: EventType,
+        about: &ObjectReference,
+        action: &str,
+        reason: &str,
+        note: &str,
+    ) {
+        let end = (0..=note.len().min(NOTE_LIMIT))
+            .rev()
+            .find(|&at| note.is_char_boundary(at))
+            .unwrap_or(0);
         let event = Event {
             type_,
             reason: reason.to_owned(),

@@ -48,7 +48,13 @@ pub struct Elector {
 impl Elector {
     /// A candidate called `identity` (unique among the candidates: a pod's name) for the Lease `namespace/name`.
     #[must_use]
-    pub fn new(client: Client, namespace: &str, name: &str, identity: &str, timing: Timing) -> Self {
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        name: &str,
+        identity: &str,
+        timing: Timing,
+    ) -> Self {
         Self {
             leases: Api::namespaced(client, namespace),
             name: name.to_owned(),
@@ -60,7 +66,11 @@ impl Elector {
 
     /// Waits, as long as it takes, until this candidate leads.
     pub async fn acquire(&mut self) {
-        info!(lease = self.name, identity = self.identity, "waiting to lead");
+        info!(
+            lease = self.name,
+            identity = self.identity,
+            "waiting to lead"
+        );
         loop {
             match self.attempt().await {
                 Ok(true) => {
@@ -68,7 +78,9 @@ impl Elector {
                     return;
                 }
                 Ok(false) => {}
-                Err(error) if is_conflict(&error) => debug!(lease = self.name, "another was faster"),
+                Err(error) if is_conflict(&error) => {
+                    debug!(lease = self.name, "another was faster");
+                }
                 Err(error) => warn!(%error, lease = self.name, "cannot read or write the Lease"),
             }
             sleep(self.pause()).await;
@@ -100,7 +112,9 @@ impl Elector {
     /// # Errors
     /// The client's, when the API server cannot be reached; the Lease then ends by itself.
     pub async fn release(self) -> kube::Result<()> {
-        let Some(mut lease) = self.leases.get_opt(&self.name).await? else { return Ok(()) };
+        let Some(mut lease) = self.leases.get_opt(&self.name).await? else {
+            return Ok(());
+        };
         if !self.is_mine(&lease) {
             return Ok(());
         }
@@ -108,7 +122,9 @@ impl Elector {
         spec.holder_identity = None;
         spec.lease_duration_seconds = Some(1);
         spec.renew_time = Some(MicroTime(Timestamp::now()));
-        self.leases.replace(&self.name, &PostParams::default(), &lease).await?;
+        self.leases
+            .replace(&self.name, &PostParams::default(), &lease)
+            .await?;
         info!(lease = self.name, "released");
         Ok(())
     }
@@ -127,7 +143,10 @@ impl Elector {
     async fn try_lead(&mut self) -> kube::Result<bool> {
         let Some(mut lease) = self.leases.get_opt(&self.name).await? else {
             let lease = Lease {
-                metadata: ObjectMeta { name: Some(self.name.clone()), ..Default::default() },
+                metadata: ObjectMeta {
+                    name: Some(self.name.clone()),
+                    ..Default::default()
+                },
                 spec: Some(self.spec(0)),
             };
             self.leases.create(&PostParams::default(), &lease).await?;
@@ -137,13 +156,19 @@ impl Elector {
             let spec = lease.spec.get_or_insert_default();
             spec.renew_time = Some(MicroTime(Timestamp::now()));
         } else if self.is_free(&lease) {
-            let transitions = lease.spec.as_ref().and_then(|spec| spec.lease_transitions).unwrap_or(0);
+            let transitions = lease
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.lease_transitions)
+                .unwrap_or(0);
             lease.spec = Some(self.spec(transitions.saturating_add(1)));
         } else {
             return Ok(false);
         }
         // The resourceVersion that was read goes along: a Lease that changed meanwhile is a conflict.
-        self.leases.replace(&self.name, &PostParams::default(), &lease).await?;
+        self.leases
+            .replace(&self.name, &PostParams::default(), &lease)
+            .await?;
         Ok(true)
     }
 
@@ -175,7 +200,9 @@ impl Elector {
         let now = MicroTime(Timestamp::now());
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
-            lease_duration_seconds: Some(i32::try_from(self.timing.lease.as_secs()).unwrap_or(i32::MAX)),
+            lease_duration_seconds: Some(
+                i32::try_from(self.timing.lease.as_secs()).unwrap_or(i32::MAX),
+            ),
             acquire_time: Some(now.clone()),
             renew_time: Some(now),
             lease_transitions: Some(transitions),
@@ -194,5 +221,10 @@ fn is_conflict(error: &kube::Error) -> bool {
 }
 
 fn holder(lease: &Lease) -> Option<&str> {
-    lease.spec.as_ref()?.holder_identity.as_deref().filter(|holder| !holder.is_empty())
+    lease
+        .spec
+        .as_ref()?
+        .holder_identity
+        .as_deref()
+        .filter(|holder| !holder.is_empty())
 }

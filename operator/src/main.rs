@@ -33,15 +33,26 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG)))
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG)),
+        )
         .init();
-    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
         error!("another TLS provider is installed already");
         return ExitCode::FAILURE;
     }
     // It waits for the API server nearly always: two threads are plenty.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    match runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run(settings))) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    match runtime
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(run(settings)))
+    {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!(%error, "the operator ends");
@@ -58,7 +69,10 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let readiness = Readiness::default();
 
     let listener = TcpListener::bind(settings.listen).await?;
-    tokio::spawn(admin::serve(listener, admin::routes(metrics.clone(), readiness.clone())));
+    tokio::spawn(admin::serve(
+        listener,
+        admin::routes(metrics.clone(), readiness.clone()),
+    ));
 
     let (stop, stopped) = watch::channel(false);
     tokio::spawn(stop_on_signal(stop.clone()));
@@ -77,8 +91,13 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         controllers::run(context, Arc::new(McpProbe::default()), stopped).await;
         Ok(())
     } else {
-        let elector =
-            Elector::new(client, &settings.pod_namespace, &settings.lease_name, &settings.pod_name, Timing::default());
+        let elector = Elector::new(
+            client,
+            &settings.pod_namespace,
+            &settings.lease_name,
+            &settings.pod_name,
+            Timing::default(),
+        );
         lead(elector, context, &stop, stopped).await
     };
     readiness.set(false);
@@ -98,7 +117,11 @@ async fn lead(
     }
     let metrics = context.metrics.clone();
     metrics.set_leader(true);
-    let mut controllers = tokio::spawn(controllers::run(context, Arc::new(McpProbe::default()), stopped.clone()));
+    let mut controllers = tokio::spawn(controllers::run(
+        context,
+        Arc::new(McpProbe::default()),
+        stopped.clone(),
+    ));
     let lost = tokio::select! {
         () = elector.hold() => true,
         _ = stopped.wait_for(|stop| *stop) => false,
@@ -121,8 +144,10 @@ async fn lead(
 }
 
 async fn stop_on_signal(stop: watch::Sender<bool>) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
         error!("signals cannot be listened to");
         return;
     };

@@ -34,56 +34,92 @@ impl Metrics {
         let reconciliations = registered(
             &registry,
             IntCounterVec::new(
-                Opts::new("eywa_reconciliations_total", "Reconciliations, by kind and outcome."),
+                Opts::new(
+                    "eywa_reconciliations_total",
+                    "Reconciliations, by kind and outcome.",
+                ),
                 &["kind", "outcome"],
             )?,
         )?;
         let duration = registered(
             &registry,
             HistogramVec::new(
-                HistogramOpts::new("eywa_reconcile_duration_seconds", "How long a reconcile takes.")
-                    .buckets(vec![0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0]),
+                HistogramOpts::new(
+                    "eywa_reconcile_duration_seconds",
+                    "How long a reconcile takes.",
+                )
+                .buckets(vec![
+                    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+                    60.0,
+                ]),
                 &["kind"],
             )?,
         )?;
         let objects = registered(
             &registry,
             IntGaugeVec::new(
-                Opts::new("eywa_objects", "Objects, by kind and whether they are Ready."),
+                Opts::new(
+                    "eywa_objects",
+                    "Objects, by kind and whether they are Ready.",
+                ),
                 &["kind", "ready"],
             )?,
         )?;
         let leader = registered(
             &registry,
-            IntGauge::new("eywa_leader", "1 when this operator leads and so writes, else 0.")?,
+            IntGauge::new(
+                "eywa_leader",
+                "1 when this operator leads and so writes, else 0.",
+            )?,
         )?;
         let writes = registered(
             &registry,
             IntCounterVec::new(
-                Opts::new("eywa_api_writes_total", "Writes to the Kubernetes API, by kind written and outcome."),
+                Opts::new(
+                    "eywa_api_writes_total",
+                    "Writes to the Kubernetes API, by kind written and outcome.",
+                ),
                 &["kind", "outcome"],
             )?,
         )?;
         let build = registered(
             &registry,
-            IntGaugeVec::new(Opts::new("eywa_build_info", "The build that runs; always 1."), &["version", "commit"])?,
+            IntGaugeVec::new(
+                Opts::new("eywa_build_info", "The build that runs; always 1."),
+                &["version", "commit"],
+            )?,
         )?;
         build
-            .with_label_values(&[env!("CARGO_PKG_VERSION"), option_env!("EYWA_COMMIT").unwrap_or("unknown")])
+            .with_label_values(&[
+                env!("CARGO_PKG_VERSION"),
+                option_env!("EYWA_COMMIT").unwrap_or("unknown"),
+            ])
             .set(1);
         #[cfg(target_os = "linux")]
-        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
         for kind in KINDS {
             reconciliations.with_label_values(&[kind, "ok"]).inc_by(0);
             duration.with_label_values(&[kind]);
             writes.with_label_values(&[kind, "ok"]).inc_by(0);
         }
-        Ok(Self { registry, reconciliations, duration, objects, leader, writes, censuses: Arc::default() })
+        Ok(Self {
+            registry,
+            reconciliations,
+            duration,
+            objects,
+            leader,
+            writes,
+            censuses: Arc::default(),
+        })
     }
 
     /// Counts one reconcile of `kind` and how long it took, in seconds. `outcome` is `ok` or an error's label.
     pub fn reconciled(&self, kind: &str, outcome: &str, seconds: f64) {
-        self.reconciliations.with_label_values(&[kind, outcome]).inc();
+        self.reconciliations
+            .with_label_values(&[kind, outcome])
+            .inc();
         self.duration.with_label_values(&[kind]).observe(seconds);
     }
 
@@ -105,7 +141,10 @@ impl Metrics {
 
     /// Adds a source for `eywa_objects`. It is asked at each scrape, so it must be quick. Sources of one kind add up.
     pub fn count_objects(&self, kind: &'static str, census: Census) {
-        self.censuses.lock().unwrap_or_else(PoisonError::into_inner).push((kind, census));
+        self.censuses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((kind, census));
     }
 
     /// The text exposition format.
@@ -131,7 +170,10 @@ impl Metrics {
     }
 }
 
-fn registered<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> prometheus::Result<C> {
+fn registered<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: C,
+) -> prometheus::Result<C> {
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }
@@ -147,8 +189,14 @@ mod tests {
         metrics.count_objects("Spirit", Box::new(|| (3, 0)));
         for _ in 0..2 {
             let text = metrics.render().unwrap();
-            assert!(text.contains(r#"eywa_objects{kind="Spirit",ready="true"} 5"#), "{text}");
-            assert!(text.contains(r#"eywa_objects{kind="Spirit",ready="false"} 1"#), "{text}");
+            assert!(
+                text.contains(r#"eywa_objects{kind="Spirit",ready="true"} 5"#),
+                "{text}"
+            );
+            assert!(
+                text.contains(r#"eywa_objects{kind="Spirit",ready="false"} 1"#),
+                "{text}"
+            );
         }
     }
 

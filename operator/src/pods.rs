@@ -1,6 +1,8 @@
 //! What every pod that the operator makes has, by the `restricted` level of the Pod Security Standards.
 
-use k8s_openapi::api::core::v1::{Capabilities, PodSecurityContext, SeccompProfile, SecurityContext};
+use k8s_openapi::api::core::v1::{
+    Capabilities, PodSecurityContext, SeccompProfile, SecurityContext,
+};
 
 /// The user and group of the pods: nobody's, as in distroless images.
 pub const NOBODY: i64 = 65532;
@@ -23,7 +25,10 @@ pub fn pod_security() -> PodSecurityContext {
 pub fn container_security(read_only_root: bool) -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
-        capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Default::default() }),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            ..Default::default()
+        }),
         read_only_root_filesystem: read_only_root.then_some(true),
         run_as_non_root: Some(true),
         seccomp_profile: Some(seccomp()),
@@ -32,5 +37,8 @@ pub fn container_security(read_only_root: bool) -> SecurityContext {
 }
 
 fn seccomp() -> SeccompProfile {
-    SeccompProfile { type_: "RuntimeDefault".to_owned(), ..Default::default() }
+    SeccompProfile {
+        type_: "RuntimeDefault".to_owned(),
+        ..Default::default()
+    }
 }

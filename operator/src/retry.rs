@@ -17,7 +17,9 @@ pub struct Retries<K> {
 
 impl<K> Default for Retries<K> {
     fn default() -> Self {
-        Self { failures: Mutex::new(HashMap::new()) }
+        Self {
+            failures: Mutex::new(HashMap::new()),
+        }
     }
 }
 
@@ -26,14 +28,19 @@ impl<K: Hash + Eq> Retries<K> {
     pub fn after_failure(&self, key: K) -> Duration {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let count = failures.entry(key).or_insert(0);
-        let wait = FIRST.saturating_mul(2_u32.saturating_pow(*count)).min(CEILING);
+        let wait = FIRST
+            .saturating_mul(2_u32.saturating_pow(*count))
+            .min(CEILING);
         *count = count.saturating_add(1);
         jittered(wait)
     }
 
     /// It went well: the next failure counts as the first.
     pub fn succeeded(&self, key: &K) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
     }
 }
 
@@ -55,7 +62,10 @@ mod tests {
         assert!(waits[5] > waits[0] * 8);
         assert!(waits.iter().all(|wait| *wait <= CEILING));
         assert!(waits[39] >= CEILING / 2);
-        assert!(retries.after_failure("b") <= FIRST, "objects do not wait for each other's failures");
+        assert!(
+            retries.after_failure("b") <= FIRST,
+            "objects do not wait for each other's failures"
+        );
         retries.succeeded(&"a");
         assert!(retries.after_failure("a") <= FIRST);
     }

@@ -15,7 +15,12 @@ pub struct Settings {
     pub listen: SocketAddr,
 
     /// A namespace to watch; can be given more than once. Without it, all of them.
-    #[arg(long = "watch-namespace", env = "EYWA_WATCH_NAMESPACES", value_delimiter = ',', value_name = "NAMESPACE")]
+    #[arg(
+        long = "watch-namespace",
+        env = "EYWA_WATCH_NAMESPACES",
+        value_delimiter = ',',
+        value_name = "NAMESPACE"
+    )]
     pub watch_namespaces: Vec<String>,
 
     /// How many objects of one kind are reconciled at the same time.
@@ -35,15 +40,30 @@ pub struct Settings {
     pub default_redis_secret: Option<String>,
 
     /// The key of that Secret.
-    #[arg(long, env = "EYWA_DEFAULT_REDIS_KEY", default_value = "url", value_name = "KEY")]
+    #[arg(
+        long,
+        env = "EYWA_DEFAULT_REDIS_KEY",
+        default_value = "url",
+        value_name = "KEY"
+    )]
     pub default_redis_key: String,
 
     /// A private network that manifests may point at; can be given more than once.
-    #[arg(long = "allow-cidr", env = "EYWA_ALLOW_CIDRS", value_delimiter = ',', value_name = "CIDR")]
+    #[arg(
+        long = "allow-cidr",
+        env = "EYWA_ALLOW_CIDRS",
+        value_delimiter = ',',
+        value_name = "CIDR"
+    )]
     pub allow_cidrs: Vec<IpNet>,
 
     /// A private host that manifests may point at, such as *.shared.svc; can be given more than once.
-    #[arg(long = "allow-host", env = "EYWA_ALLOW_HOSTS", value_delimiter = ',', value_name = "HOST")]
+    #[arg(
+        long = "allow-host",
+        env = "EYWA_ALLOW_HOSTS",
+        value_delimiter = ',',
+        value_name = "HOST"
+    )]
     pub allow_hosts: Vec<String>,
 
     /// The cluster's DNS domain.
@@ -100,8 +120,14 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(settings.watch_namespaces, ["cafe", "shop"]);
-        assert_eq!(settings.runtime_resources.unwrap().limits.unwrap()["memory"].0, "256Mi");
-        assert_eq!((settings.allow_hosts.len(), settings.allow_cidrs.len()), (1, 1));
+        assert_eq!(
+            settings.runtime_resources.unwrap().limits.unwrap()["memory"].0,
+            "256Mi"
+        );
+        assert_eq!(
+            (settings.allow_hosts.len(), settings.allow_cidrs.len()),
+            (1, 1)
+        );
     }
 
     #[test]

@@ -32,7 +32,10 @@ pub async fn write<K, S>(
     compute: impl Fn(&K) -> S,
 ) -> Result<Option<Change<S>>, Error>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned,
     S: Serialize + PartialEq,
 {
     let kind = crate::apply::kind::<K>();
@@ -40,11 +43,18 @@ where
         return Ok(None);
     }
     let name = object.name_any();
-    let namespace = object.namespace().ok_or(Error::Incomplete { kind, field: "namespace" })?;
+    let namespace = object.namespace().ok_or(Error::Incomplete {
+        kind,
+        field: "namespace",
+    })?;
     let api = Api::<K>::namespaced(ctx.client.clone(), &namespace);
-    let fresh = api.get_opt(&name).await.map_err(Error::api("get", kind, &name))?;
+    let fresh = api
+        .get_opt(&name)
+        .await
+        .map_err(Error::api("get", kind, &name))?;
     // Another generation has its own reconcile coming.
-    let Some(fresh) = fresh.filter(|fresh| fresh.meta().generation == object.meta().generation) else {
+    let Some(fresh) = fresh.filter(|fresh| fresh.meta().generation == object.meta().generation)
+    else {
         return Ok(None);
     };
     let (before, after) = (current(&fresh), compute(&fresh));
@@ -58,8 +68,11 @@ where
         "status": after,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    let written = api.patch_status(&name, &params, &Patch::Apply(&patch)).await;
-    ctx.metrics.wrote(kind, if written.is_ok() { "ok" } else { "error" });
+    let written = api
+        .patch_status(&name, &params, &Patch::Apply(&patch))
+        .await;
+    ctx.metrics
+        .wrote(kind, if written.is_ok() { "ok" } else { "error" });
     match written {
         Ok(_) => Ok(Some(Change { before, after })),
         // Deleted between the reading and the writing.

@@ -14,7 +14,12 @@ use crate::{cluster, paths, process, tools};
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 const BASE: &str = "localhost/eywa-base";
 /// The images for tests, each tagged `dev`.
-const NAMES: [&str; 4] = ["eywa-operator", "eywa-runtime", "barista-shop", "eywa-redis"];
+const NAMES: [&str; 4] = [
+    "eywa-operator",
+    "eywa-runtime",
+    "barista-shop",
+    "eywa-redis",
+];
 
 struct Image {
     /// The image's name as Kubernetes completes it.

@@ -1,5 +1,6 @@
 //! Eywa's development tasks: `cargo xtask` lists them.
 
+mod bench;
 mod cluster;
 mod features;
 mod generate;
@@ -21,7 +22,7 @@ struct Task {
     run: fn(&[String]) -> Result<()>,
 }
 
-const TASKS: [Task; 7] = [
+const TASKS: [Task; 8] = [
     Task {
         name: "test",
         arguments: "",
@@ -57,6 +58,12 @@ const TASKS: [Task; 7] = [
         arguments: "",
         summary: "lint each cargo feature alone",
         run: features::task,
+    },
+    Task {
+        name: "bench",
+        arguments: "",
+        summary: "what a Pulse costs, beside the floor of the same trips without logic",
+        run: bench::task,
     },
     Task {
         name: "tools",

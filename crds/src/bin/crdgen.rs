@@ -19,7 +19,9 @@ fn main() -> ExitCode {
             for file in stale {
                 eprintln!("crdgen: {} is stale", file.display());
             }
-            eprintln!("crdgen: run `cargo run -p eywa-crds --bin crdgen` and commit what it writes");
+            eprintln!(
+                "crdgen: run `cargo run -p eywa-crds --bin crdgen` and commit what it writes"
+            );
             ExitCode::FAILURE
         }
         Err(error) => {

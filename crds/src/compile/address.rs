@@ -27,7 +27,12 @@ impl<'a> Addresses<'a> {
     /// The URL as the runtime uses it.
     pub(crate) fn url(&self, text: &str) -> Result<String, Refused> {
         let text = self.written_out(text);
-        let url = Url::parse(&text).map_err(|error| (ProblemReason::UrlInvalid, format!("{text:?} is not a URL: {error}")))?;
+        let url = Url::parse(&text).map_err(|error| {
+            (
+                ProblemReason::UrlInvalid,
+                format!("{text:?} is not a URL: {error}"),
+            )
+        })?;
         self.judge(&url)?;
         Ok(text)
     }
@@ -67,7 +72,9 @@ impl<'a> Addresses<'a> {
             None => (authority, None),
         };
         let is_name = host.starts_with(|first: char| first.is_ascii_alphabetic())
-            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            && host
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if !is_name || host == "localhost" {
             return unchanged();
         }
@@ -98,11 +105,14 @@ mod tests {
     #[test]
     fn a_short_name_is_a_service_of_the_own_namespace() {
         let around = surroundings();
-        let addresses = Addresses::new(&around, Policy {
-            namespace: Some("cafe".to_owned()),
-            loopback: true,
-            ..Policy::default()
-        });
+        let addresses = Addresses::new(
+            &around,
+            Policy {
+                namespace: Some("cafe".to_owned()),
+                loopback: true,
+                ..Policy::default()
+            },
+        );
         for (written, meant) in [
             ("http://ollama:11434/v1", "http://ollama.cafe.svc:11434/v1"),
             ("http://ollama", "http://ollama.cafe.svc"),
@@ -115,7 +125,9 @@ mod tests {
             assert_eq!(addresses.url(written).unwrap(), meant);
         }
         assert_eq!(
-            addresses.template("http://crm/people/{{ user.id }}", Vocabulary::SCOUT_URL).unwrap(),
+            addresses
+                .template("http://crm/people/{{ user.id }}", Vocabulary::SCOUT_URL)
+                .unwrap(),
             "http://crm.cafe.svc/people/{{ user.id }}"
         );
     }
@@ -123,10 +135,13 @@ mod tests {
     #[test]
     fn nothing_is_written_out_that_is_no_name() {
         let around = surroundings();
-        let addresses = Addresses::new(&around, Policy {
-            namespace: Some("cafe".to_owned()),
-            ..Policy::default()
-        });
+        let addresses = Addresses::new(
+            &around,
+            Policy {
+                namespace: Some("cafe".to_owned()),
+                ..Policy::default()
+            },
+        );
         for (written, reason) in [
             ("http://2130706433/", ProblemReason::AddressNotAllowed),
             ("http://0x7f000001/", ProblemReason::AddressNotAllowed),
@@ -135,15 +150,29 @@ mod tests {
         ] {
             assert_eq!(addresses.url(written).unwrap_err().0, reason, "{written}");
         }
-        let (reason, _) = addresses.template("http://crm{{ user.id }}/", Vocabulary::SCOUT_URL).unwrap_err();
+        let (reason, _) = addresses
+            .template("http://crm{{ user.id }}/", Vocabulary::SCOUT_URL)
+            .unwrap_err();
         assert_eq!(reason, ProblemReason::TemplateInvalid);
     }
 
     #[test]
     fn without_a_cluster_a_short_name_is_one_that_is_run_here_or_nothing() {
         let around = surroundings();
-        let addresses = Addresses::new(&around, Policy { loopback: true, ..Policy::default() });
-        assert_eq!(addresses.url("http://shop-conduit/mcp").unwrap(), "http://127.0.0.1:40001/mcp");
-        assert_eq!(addresses.url("http://other/mcp").unwrap_err().0, ProblemReason::AddressNotAllowed);
+        let addresses = Addresses::new(
+            &around,
+            Policy {
+                loopback: true,
+                ..Policy::default()
+            },
+        );
+        assert_eq!(
+            addresses.url("http://shop-conduit/mcp").unwrap(),
+            "http://127.0.0.1:40001/mcp"
+        );
+        assert_eq!(
+            addresses.url("http://other/mcp").unwrap_err().0,
+            ProblemReason::AddressNotAllowed
+        );
     }
 }

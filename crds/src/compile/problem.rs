@@ -122,9 +122,16 @@ impl Problems {
         }
     }
 
-    pub(crate) fn push(&mut self, field: impl Into<String>, reason: ProblemReason, message: impl Into<String>) {
+    pub(crate) fn push(
+        &mut self,
+        field: impl Into<String>,
+        reason: ProblemReason,
+        message: impl Into<String>,
+    ) {
         let condition = match reason {
-            ProblemReason::SecretNotFound | ProblemReason::SecretKeyMissing => ConditionType::SecretsResolved,
+            ProblemReason::SecretNotFound | ProblemReason::SecretKeyMissing => {
+                ConditionType::SecretsResolved
+            }
             ProblemReason::ConduitNotFound => ConditionType::ConduitsReady,
             _ => self.condition,
         };
@@ -132,7 +139,7 @@ impl Problems {
             object: self.object.clone(),
             field: field.into(),
             reason,
-            message: message.into(),
+            message: one_line(message.into()),
             condition,
         });
     }
@@ -144,4 +151,16 @@ impl Problems {
     pub(crate) fn into_found(self) -> Vec<Problem> {
         self.found
     }
+}
+
+/// Parsers draw arrows under what they do not like; a condition's message has one line.
+fn one_line(message: String) -> String {
+    if !message.contains('\n') {
+        return message;
+    }
+    let lines = message.lines().map(str::trim);
+    let words: Vec<&str> = lines
+        .filter(|line| !line.bytes().all(|byte| byte == b'^'))
+        .collect();
+    words.join(" ")
 }

@@ -31,14 +31,23 @@ pub fn conduit_secrets(spec: &ConduitSpec) -> BTreeSet<SecretKeyRef> {
 /// Every ConfigMap key a Spirit needs.
 #[must_use]
 pub fn referenced_config_maps(spec: &SpiritSpec) -> BTreeSet<ConfigMapKeyRef> {
-    let scripts = oracles(spec).filter_map(|(_, oracle)| oracle.script.as_ref()?.config_map_ref.clone());
-    spec.persona.config_map_ref.clone().into_iter().chain(scripts).collect()
+    let scripts =
+        oracles(spec).filter_map(|(_, oracle)| oracle.script.as_ref()?.config_map_ref.clone());
+    spec.persona
+        .config_map_ref
+        .clone()
+        .into_iter()
+        .chain(scripts)
+        .collect()
 }
 
 /// Names of the Conduits a Spirit uses.
 #[must_use]
 pub fn referenced_conduits(spec: &SpiritSpec) -> BTreeSet<String> {
-    spec.conduits.iter().map(|conduit| conduit.name.clone()).collect()
+    spec.conduits
+        .iter()
+        .map(|conduit| conduit.name.clone())
+        .collect()
 }
 
 /// Names of the Spirits a Spirit routes to, itself not included.
@@ -63,16 +72,24 @@ pub(crate) fn oracles(spec: &SpiritSpec) -> impl Iterator<Item = (String, &Oracl
 }
 
 /// What a Spirit needs to answer, whoever serves it.
-pub(crate) fn answering_secrets(spec: &SpiritSpec) -> impl Iterator<Item = Reference<SecretKeyRef>> {
+pub(crate) fn answering_secrets(
+    spec: &SpiritSpec,
+) -> impl Iterator<Item = Reference<SecretKeyRef>> {
     let oracles = oracles(spec).filter_map(|(field, oracle)| {
         let key = oracle.api_key.as_ref()?;
         Some((format!("{field}.apiKey.secretRef"), key.secret_ref.clone()))
     });
     let scouts = spec.scouts.iter().enumerate().flat_map(|(index, scout)| {
-        headers(&format!("spec.scouts[{index}].http.headersFrom"), &scout.http.headers_from)
+        headers(
+            &format!("spec.scouts[{index}].http.headersFrom"),
+            &scout.http.headers_from,
+        )
     });
     let actions = spec.actions.iter().enumerate().flat_map(|(index, action)| {
-        headers(&format!("spec.actions[{index}].http.headersFrom"), &action.http.headers_from)
+        headers(
+            &format!("spec.actions[{index}].http.headersFrom"),
+            &action.http.headers_from,
+        )
     });
     oracles.chain(scouts).chain(actions)
 }
@@ -86,13 +103,18 @@ pub(crate) fn serving_secrets(spec: &SpiritSpec) -> impl Iterator<Item = Referen
                     name: whatsapp.secret_ref.name.clone(),
                     key: key.to_owned(),
                 };
-                (format!("spec.voices[{index}].whatsapp.secretRef"), reference)
+                (
+                    format!("spec.voices[{index}].whatsapp.secretRef"),
+                    reference,
+                )
             })
         });
-        let http = voice
-            .http
-            .iter()
-            .map(move |http| (format!("spec.voices[{index}].http.secretRef"), http.secret_ref.clone()));
+        let http = voice.http.iter().map(move |http| {
+            (
+                format!("spec.voices[{index}].http.secretRef"),
+                http.secret_ref.clone(),
+            )
+        });
         whatsapp.chain(http)
     });
     let stores = spec.stores.iter().map(|stores| {
@@ -103,10 +125,15 @@ pub(crate) fn serving_secrets(spec: &SpiritSpec) -> impl Iterator<Item = Referen
 }
 
 /// The secrets of headers, each with its field.
-pub(crate) fn headers<'a>(field: &str, headers: &'a [HeaderFrom]) -> impl Iterator<Item = Reference<SecretKeyRef>> + use<'a> {
+pub(crate) fn headers<'a>(
+    field: &str,
+    headers: &'a [HeaderFrom],
+) -> impl Iterator<Item = Reference<SecretKeyRef>> + use<'a> {
     let field = field.to_owned();
-    headers
-        .iter()
-        .enumerate()
-        .map(move |(index, header)| (format!("{field}[{index}].secretRef"), header.secret_ref.clone()))
+    headers.iter().enumerate().map(move |(index, header)| {
+        (
+            format!("{field}[{index}].secretRef"),
+            header.secret_ref.clone(),
+        )
+    })
 }

@@ -34,7 +34,10 @@ pub(crate) struct Key {
 impl Node {
     pub(crate) fn field(&self, name: &str) -> Option<(&Key, &Node)> {
         match &self.value {
-            NodeValue::Object(fields) => fields.iter().find(|(key, _)| key.name == name).map(|(key, node)| (key, node)),
+            NodeValue::Object(fields) => fields
+                .iter()
+                .find(|(key, _)| key.name == name)
+                .map(|(key, node)| (key, node)),
             _ => None,
         }
     }
@@ -52,7 +55,9 @@ impl Node {
         let mut line = self.line;
         for step in steps(path) {
             let next = match (&node.value, step) {
-                (NodeValue::List(items), Step::Item(index)) => items.get(index).map(|item| (item.line, item)),
+                (NodeValue::List(items), Step::Item(index)) => {
+                    items.get(index).map(|item| (item.line, item))
+                }
                 (_, Step::Field(name)) => node.field(name).map(|(key, node)| (key.line, node)),
                 _ => None,
             };
@@ -72,9 +77,12 @@ impl Node {
             NodeValue::Number(value) => Value::Number(value.clone()),
             NodeValue::String(value) => Value::String(value.clone()),
             NodeValue::List(items) => items.iter().map(Self::to_json).collect(),
-            NodeValue::Object(fields) => {
-                Value::Object(fields.iter().map(|(key, node)| (key.name.clone(), node.to_json())).collect::<Map<_, _>>())
-            }
+            NodeValue::Object(fields) => Value::Object(
+                fields
+                    .iter()
+                    .map(|(key, node)| (key.name.clone(), node.to_json()))
+                    .collect::<Map<_, _>>(),
+            ),
         }
     }
 }
@@ -85,12 +93,14 @@ enum Step<'a> {
 }
 
 fn steps(path: &str) -> impl Iterator<Item = Step<'_>> {
-    path.split(['.', '[']).filter(|step| !step.is_empty()).map(|step| {
-        match step.strip_suffix(']').and_then(|index| index.parse().ok()) {
-            Some(index) => Step::Item(index),
-            None => Step::Field(step),
-        }
-    })
+    path.split(['.', '['])
+        .filter(|step| !step.is_empty())
+        .map(
+            |step| match step.strip_suffix(']').and_then(|index| index.parse().ok()) {
+                Some(index) => Step::Item(index),
+                None => Step::Field(step),
+            },
+        )
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -122,7 +132,10 @@ impl<'de> Deserialize<'de> for NodeValue {
                 Ok(NodeValue::Null)
             }
 
-            fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<NodeValue, D::Error> {
+            fn visit_some<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<NodeValue, D::Error> {
                 deserializer.deserialize_any(self)
             }
 
@@ -139,7 +152,9 @@ impl<'de> Deserialize<'de> for NodeValue {
             }
 
             fn visit_f64<E: de::Error>(self, value: f64) -> Result<NodeValue, E> {
-                Number::from_f64(value).map(NodeValue::Number).ok_or_else(|| E::custom("a number must be finite"))
+                Number::from_f64(value)
+                    .map(NodeValue::Number)
+                    .ok_or_else(|| E::custom("a number must be finite"))
             }
 
             fn visit_str<E: de::Error>(self, value: &str) -> Result<NodeValue, E> {
@@ -158,7 +173,10 @@ impl<'de> Deserialize<'de> for NodeValue {
                 Ok(NodeValue::List(list))
             }
 
-            fn visit_map<A: de::MapAccess<'de>>(self, mut entries: A) -> Result<NodeValue, A::Error> {
+            fn visit_map<A: de::MapAccess<'de>>(
+                self,
+                mut entries: A,
+            ) -> Result<NodeValue, A::Error> {
                 let mut fields = Vec::new();
                 while let Some(key) = entries.next_key::<Spanned<String>>()? {
                     let key = Key {

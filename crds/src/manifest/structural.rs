@@ -88,7 +88,11 @@ impl Checker<'_> {
             && !allowed.contains(&value)
         {
             let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-            self.fault(node.line, field, format!("{value} is not one of {}", allowed.join(", ")));
+            self.fault(
+                node.line,
+                field,
+                format!("{value} is not one of {}", allowed.join(", ")),
+            );
         }
         value
     }
@@ -121,7 +125,11 @@ impl Checker<'_> {
             (_, "null") => "; give it a value or leave the field out",
             _ => "",
         };
-        self.fault(node.line, field, format!("must be of type {expected}, and is {found}{advice}"));
+        self.fault(
+            node.line,
+            field,
+            format!("must be of type {expected}, and is {found}{advice}"),
+        );
         false
     }
 
@@ -138,7 +146,12 @@ impl Checker<'_> {
             let path = join(field, &key.name);
             let value = match properties.get(&key.name) {
                 // The API server takes a null for a field that has a default as no value at all.
-                Some(property) if property.get("default").is_some() && matches!(child.value, NodeValue::Null) => continue,
+                Some(property)
+                    if property.get("default").is_some()
+                        && matches!(child.value, NodeValue::Null) =>
+                {
+                    continue;
+                }
                 Some(property) => self.value(child, property, &path),
                 None if others.is_object() => self.value(child, others, &path),
                 None if anything => child.to_json(),
@@ -159,17 +172,36 @@ impl Checker<'_> {
                 object.insert(name.clone(), with_defaults(default.clone(), property));
             }
         }
-        for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        for name in schema["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
             if !object.contains_key(name) && node.field(name).is_none() {
                 self.fault(node.line, &join(field, name), "this field is needed");
             }
         }
-        self.size(node, field, "fields", object.len(), schema, ["minProperties", "maxProperties"]);
+        self.size(
+            node,
+            field,
+            "fields",
+            object.len(),
+            schema,
+            ["minProperties", "maxProperties"],
+        );
         Value::Object(object)
     }
 
     fn list(&mut self, node: &Node, items: &[Node], schema: &Value, field: &str) -> Value {
-        self.size(node, field, "items", items.len(), schema, ["minItems", "maxItems"]);
+        self.size(
+            node,
+            field,
+            "items",
+            items.len(),
+            schema,
+            ["minItems", "maxItems"],
+        );
         let values: Vec<Value> = items
             .iter()
             .enumerate()
@@ -185,12 +217,23 @@ impl Checker<'_> {
         if let Some(keys) = keys {
             let identity = |value: &Value| match keys.as_slice() {
                 [] => value.to_string(),
-                keys => keys.iter().map(|key| value[key].to_string()).collect::<Vec<_>>().join(", "),
+                keys => keys
+                    .iter()
+                    .map(|key| value[key].to_string())
+                    .collect::<Vec<_>>()
+                    .join(", "),
             };
             for (index, item) in items.iter().enumerate() {
                 let own = identity(&values[index]);
-                if values[..index].iter().any(|earlier| identity(earlier) == own) {
-                    self.fault(item.line, &format!("{field}[{index}]"), format!("{own} is there twice"));
+                if values[..index]
+                    .iter()
+                    .any(|earlier| identity(earlier) == own)
+                {
+                    self.fault(
+                        item.line,
+                        &format!("{field}[{index}]"),
+                        format!("{own} is there twice"),
+                    );
                 }
             }
         }
@@ -198,14 +241,22 @@ impl Checker<'_> {
     }
 
     fn text(&mut self, node: &Node, text: &str, schema: &Value, field: &str) {
-        self.size(node, field, "characters", text.chars().count(), schema, ["minLength", "maxLength"]);
+        self.size(
+            node,
+            field,
+            "characters",
+            text.chars().count(),
+            schema,
+            ["minLength", "maxLength"],
+        );
         let Some(pattern) = schema["pattern"].as_str() else {
             return;
         };
         // Patterns are this crate's own or Kubernetes', and a test compiles each of them.
         if Regex::new(pattern).is_ok_and(|regex| !regex.is_match(text)) {
             let advice = if pattern == crate::duration::DURATION_PATTERN {
-                "is not a duration: write a number and a unit, such as 800ms, 30s, 15m or 1h30m".to_owned()
+                "is not a duration: write a number and a unit, such as 800ms, 30s, 15m or 1h30m"
+                    .to_owned()
             } else {
                 format!("must match {pattern}")
             };
@@ -222,29 +273,59 @@ impl Checker<'_> {
         if let Some(maximum) = schema["maximum"].as_f64()
             && number > maximum
         {
-            let advice = if schema["x-kubernetes-int-or-string"] == true { "; a duration needs a unit, such as 30m" } else { "" };
-            self.fault(node.line, field, format!("{number} is more than {maximum}{advice}"));
+            let advice = if schema["x-kubernetes-int-or-string"] == true {
+                "; a duration needs a unit, such as 30m"
+            } else {
+                ""
+            };
+            self.fault(
+                node.line,
+                field,
+                format!("{number} is more than {maximum}{advice}"),
+            );
         }
     }
 
-    fn size(&mut self, node: &Node, field: &str, what: &str, size: usize, schema: &Value, [least, most]: [&str; 2]) {
-        let limit = |keyword: &str| schema[keyword].as_u64().and_then(|limit| usize::try_from(limit).ok());
+    fn size(
+        &mut self,
+        node: &Node,
+        field: &str,
+        what: &str,
+        size: usize,
+        schema: &Value,
+        [least, most]: [&str; 2],
+    ) {
+        let limit = |keyword: &str| {
+            schema[keyword]
+                .as_u64()
+                .and_then(|limit| usize::try_from(limit).ok())
+        };
         if let Some(least) = limit(least)
             && size < least
         {
-            self.fault(node.line, field, format!("has {size} {what}, and needs at least {least}"));
+            self.fault(
+                node.line,
+                field,
+                format!("has {size} {what}, and needs at least {least}"),
+            );
         }
         if let Some(most) = limit(most)
             && size > most
         {
-            self.fault(node.line, field, format!("has {size} {what}, and may have at most {most}"));
+            self.fault(
+                node.line,
+                field,
+                format!("has {size} {what}, and may have at most {most}"),
+            );
         }
     }
 }
 
 /// A default may have defaults in it.
 fn with_defaults(mut value: Value, schema: &Value) -> Value {
-    if let (Some(object), Some(properties)) = (value.as_object_mut(), schema["properties"].as_object()) {
+    if let (Some(object), Some(properties)) =
+        (value.as_object_mut(), schema["properties"].as_object())
+    {
         for (name, property) in properties {
             if let Some(inner) = object.remove(name) {
                 object.insert(name.clone(), with_defaults(inner, property));
@@ -257,11 +338,18 @@ fn with_defaults(mut value: Value, schema: &Value) -> Value {
 }
 
 pub(crate) fn join(field: &str, name: &str) -> String {
-    if field.is_empty() { name.to_owned() } else { format!("{field}.{name}") }
+    if field.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{field}.{name}")
+    }
 }
 
 /// The candidate that `name` is most likely a misspelling of.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a String>) -> Option<&'a String> {
+pub(crate) fn nearest<'a>(
+    name: &str,
+    candidates: impl Iterator<Item = &'a String>,
+) -> Option<&'a String> {
     let lower = name.to_lowercase();
     candidates
         .map(|candidate| (distance(&lower, &candidate.to_lowercase()), candidate))

@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use minijinja::{Environment, UndefinedBehavior, value::Serde};
-use regex::Regex;
 use serde_json::{Map, Value, json};
 
-use super::{Failure, Reply, ScoutFindings, Script, ScriptRule, ScriptedCall};
+use super::{
+    Failure, Reply, ScoutFindings, Script,
+    rule::{CompiledRule, ScriptProblem, check_reply},
+};
 
 /// How much work one template may do.
 const FUEL: u64 = 100_000;
@@ -53,36 +55,12 @@ pub struct Answer {
     pub tool_calls: Vec<(String, Map<String, Value>)>,
 }
 
-/// What is wrong with a script.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {reason}")]
-pub struct ScriptProblem {
-    /// Where in the script, such as `rules[2].when.text`.
-    pub path: String,
-    /// What is wrong there.
-    pub reason: String,
-}
-
 /// A script whose expressions and templates are compiled.
 #[derive(Debug)]
 pub struct CompiledScript {
     rules: Vec<CompiledRule>,
     default: Reply,
     environment: Environment<'static>,
-}
-
-#[derive(Debug)]
-struct CompiledRule {
-    text: Option<Regex>,
-    tool_result: Option<CompiledMatch>,
-    rule: ScriptRule,
-}
-
-#[derive(Debug)]
-struct CompiledMatch {
-    name: Option<Regex>,
-    matches: Option<Regex>,
-    failed: Option<bool>,
 }
 
 impl CompiledScript {
@@ -97,7 +75,14 @@ impl CompiledScript {
             .rules
             .iter()
             .enumerate()
-            .map(|(index, rule)| CompiledRule::compile(rule, &format!("rules[{index}]"), &environment, &mut problems))
+            .map(|(index, rule)| {
+                CompiledRule::compile(
+                    rule,
+                    &format!("rules[{index}]"),
+                    &environment,
+                    &mut problems,
+                )
+            })
             .collect();
         if let Some(default) = &script.default {
             check_reply(default, "default", &environment, &mut problems);
@@ -123,7 +108,8 @@ impl CompiledScript {
     /// When a template cannot be filled in, in words.
     pub fn answer(&self, turn: &Turn<'_>) -> Result<Answer, String> {
         let held = self.rules.iter().enumerate().find_map(|(index, rule)| {
-            rule.holds(turn).map(|captures| (index, &rule.rule, captures))
+            rule.holds(turn)
+                .map(|captures| (index, &rule.rule, captures))
         });
         let Some((index, rule, captures)) = held else {
             return self.answer_without_a_rule(turn);
@@ -182,7 +168,9 @@ impl CompiledScript {
     }
 
     fn render(&self, template: &str, facts: &Value) -> Result<String, String> {
-        self.environment.render_str(template, Serde(facts)).map_err(|error| error.to_string())
+        self.environment
+            .render_str(template, Serde(facts))
+            .map_err(|error| error.to_string())
     }
 
     /// Fills in every text of an argument; a text that is one expression keeps the expression's type.
@@ -213,122 +201,12 @@ impl CompiledScript {
 /// A tool to call, with its arguments.
 type ToolCall = (String, Map<String, Value>);
 
-impl CompiledRule {
-    fn compile(rule: &ScriptRule, path: &str, environment: &Environment<'static>, problems: &mut Vec<ScriptProblem>) -> Self {
-        let mut expression = |pattern: Option<&String>, field: &str, whole: bool| {
-            let pattern = pattern?;
-            let source = if whole { format!("^(?:{pattern})$") } else { pattern.clone() };
-            match Regex::new(&source) {
-                Ok(regex) => Some(regex),
-                Err(error) => {
-                    problems.push(ScriptProblem {
-                        path: format!("{path}.when.{field}"),
-                        reason: format!("{pattern:?} is not a regular expression: {error}"),
-                    });
-                    None
-                }
-            }
-        };
-        let text = expression(rule.when.text.as_ref(), "text", false);
-        let tool_result = rule.when.tool_result.as_ref().map(|wanted| CompiledMatch {
-            name: expression(wanted.name.as_ref(), "toolResult.name", true),
-            matches: expression(wanted.matches.as_ref(), "toolResult.matches", false),
-            failed: wanted.failed,
-        });
-        match &rule.reply {
-            Some(reply) => check_reply(reply, &format!("{path}.reply"), environment, problems),
-            None if rule.fail.as_ref().is_none_or(|fail| fail.times.is_some()) => problems.push(ScriptProblem {
-                path: path.to_owned(),
-                reason: "a rule needs a reply, unless it always fails".to_owned(),
-            }),
-            None => {}
-        }
-        Self {
-            text,
-            tool_result,
-            rule: rule.clone(),
-        }
-    }
-
-    /// What `when.text` found, by number and by name, if the rule holds.
-    fn holds(&self, turn: &Turn<'_>) -> Option<BTreeMap<String, String>> {
-        match (&self.tool_result, &turn.tool_result) {
-            (None, None) => {}
-            (Some(wanted), Some(result)) if wanted.fits(result) => {}
-            _ => return None,
-        }
-        let Some(regex) = &self.text else {
-            return Some(BTreeMap::new());
-        };
-        let captures = regex.captures(turn.text)?;
-        let names = regex.capture_names().enumerate().flat_map(|(index, name)| {
-            let found = captures.get(index).map_or("", |found| found.as_str());
-            [Some(index.to_string()), name.map(str::to_owned)]
-                .into_iter()
-                .flatten()
-                .map(move |name| (name, found.to_owned()))
-        });
-        Some(names.collect())
-    }
-}
-
-impl CompiledMatch {
-    fn fits(&self, result: &SeenToolResult<'_>) -> bool {
-        self.name.as_ref().is_none_or(|name| name.is_match(result.name))
-            && self.matches.as_ref().is_none_or(|matches| matches.is_match(result.content))
-            && self.failed.is_none_or(|failed| failed == result.failed)
-    }
-}
-
 fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_fuel(Some(FUEL));
     environment
-}
-
-fn check_reply(reply: &Reply, path: &str, environment: &Environment<'static>, problems: &mut Vec<ScriptProblem>) {
-    if reply.text.is_none() && reply.tool_calls.is_empty() {
-        problems.push(ScriptProblem {
-            path: path.to_owned(),
-            reason: "a reply needs text, toolCalls, or both".to_owned(),
-        });
-    }
-    if let Some(text) = &reply.text {
-        check_template(text, &format!("{path}.text"), environment, problems);
-    }
-    for (index, ScriptedCall { arguments, .. }) in reply.tool_calls.iter().enumerate() {
-        for (name, value) in arguments {
-            check_argument(value, &format!("{path}.toolCalls[{index}].arguments.{name}"), environment, problems);
-        }
-    }
-}
-
-fn check_argument(value: &Value, path: &str, environment: &Environment<'static>, problems: &mut Vec<ScriptProblem>) {
-    match value {
-        Value::String(template) => check_template(template, path, environment, problems),
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                check_argument(item, &format!("{path}[{index}]"), environment, problems);
-            }
-        }
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                check_argument(field, &format!("{path}.{name}"), environment, problems);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn check_template(template: &str, path: &str, environment: &Environment<'static>, problems: &mut Vec<ScriptProblem>) {
-    if let Err(error) = environment.template_from_named_str("template", template) {
-        problems.push(ScriptProblem {
-            path: path.to_owned(),
-            reason: format!("it is not a template: {error}"),
-        });
-    }
 }
 
 /// The expression of a text that is `{{ expression }}` and nothing else.
@@ -338,7 +216,9 @@ fn single_expression(template: &str) -> Option<&str> {
 }
 
 fn facts(turn: &Turn<'_>, captures: &BTreeMap<String, String>) -> Value {
-    let numbered: Vec<&String> = (0..).map_while(|index: usize| captures.get(&index.to_string())).collect();
+    let numbered: Vec<&String> = (0..)
+        .map_while(|index: usize| captures.get(&index.to_string()))
+        .collect();
     let named: Map<String, Value> = captures
         .iter()
         .filter(|(name, _)| !name.starts_with(|first: char| first.is_ascii_digit()))
@@ -352,7 +232,8 @@ fn facts(turn: &Turn<'_>, captures: &BTreeMap<String, String>) -> Value {
         "scouts": turn.scouts.cloned().unwrap_or_default(),
     });
     if let Some(result) = &turn.tool_result {
-        facts["toolResult"] = serde_json::from_str(result.content).unwrap_or_else(|_| json!(result.content));
+        facts["toolResult"] =
+            serde_json::from_str(result.content).unwrap_or_else(|_| json!(result.content));
         facts["toolFailed"] = json!(result.failed);
         facts["toolName"] = json!(result.name);
     }
@@ -368,19 +249,28 @@ mod tests {
     }
 
     fn turn(text: &str) -> Turn<'_> {
-        Turn { text, ..Turn::default() }
+        Turn {
+            text,
+            ..Turn::default()
+        }
     }
 
     fn with_result<'a>(text: &'a str, name: &'a str, content: &'a str) -> Turn<'a> {
         Turn {
-            tool_result: Some(SeenToolResult { name, content, failed: false }),
+            tool_result: Some(SeenToolResult {
+                name,
+                content,
+                failed: false,
+            }),
             ..turn(text)
         }
     }
 
     #[test]
     fn the_first_rule_that_holds_answers() {
-        let script = script("rules:\n- {when: {text: b}, reply: {text: one}}\n- {when: {text: a}, reply: {text: two}}\n- {reply: {text: three}}\n");
+        let script = script(
+            "rules:\n- {when: {text: b}, reply: {text: one}}\n- {when: {text: a}, reply: {text: two}}\n- {reply: {text: three}}\n",
+        );
         assert_eq!(script.answer(&turn("ab")).unwrap().text, "one");
         assert_eq!(script.answer(&turn("a")).unwrap().text, "two");
         assert_eq!(script.answer(&turn("c")).unwrap().rule, Some(2));
@@ -388,39 +278,81 @@ mod tests {
 
     #[test]
     fn a_rule_that_calls_a_tool_does_not_call_it_again_with_the_result_in_hand() {
-        let script = script("rules:\n- {when: {text: menu}, reply: {toolCalls: [{name: menu_list}]}}\n");
-        assert_eq!(script.answer(&turn("menu")).unwrap().tool_calls[0].0, "menu_list");
-        let told = script.answer(&with_result("menu", "menu_list", "tea")).unwrap();
+        let script =
+            script("rules:\n- {when: {text: menu}, reply: {toolCalls: [{name: menu_list}]}}\n");
+        assert_eq!(
+            script.answer(&turn("menu")).unwrap().tool_calls[0].0,
+            "menu_list"
+        );
+        let told = script
+            .answer(&with_result("menu", "menu_list", "tea"))
+            .unwrap();
         assert_eq!((told.text.as_str(), told.rule), ("tea", None));
     }
 
     #[test]
     fn a_tool_result_is_matched_by_the_whole_name_and_any_part_of_its_content() {
-        let script = script("rules:\n- when: {toolResult: {name: 'menu_.*', matches: tea}}\n  reply: {text: 'found {{ toolName }}'}\n");
-        assert_eq!(script.answer(&with_result("", "menu_list", "[\"tea\"]")).unwrap().text, "found menu_list");
-        assert_eq!(script.answer(&with_result("", "a_menu_list", "[\"tea\"]")).unwrap().rule, None);
-        assert_eq!(script.answer(&with_result("", "menu_list", "[]")).unwrap().rule, None);
+        let script = script(
+            "rules:\n- when: {toolResult: {name: 'menu_.*', matches: tea}}\n  reply: {text: 'found {{ toolName }}'}\n",
+        );
+        assert_eq!(
+            script
+                .answer(&with_result("", "menu_list", "[\"tea\"]"))
+                .unwrap()
+                .text,
+            "found menu_list"
+        );
+        assert_eq!(
+            script
+                .answer(&with_result("", "a_menu_list", "[\"tea\"]"))
+                .unwrap()
+                .rule,
+            None
+        );
+        assert_eq!(
+            script
+                .answer(&with_result("", "menu_list", "[]"))
+                .unwrap()
+                .rule,
+            None
+        );
         assert_eq!(script.answer(&turn("")).unwrap().text, NOTHING_FITS);
     }
 
     #[test]
     fn templates_see_the_turn() {
         let scouts = ScoutFindings::from([("crm".to_owned(), json!({"name": "Ana"}))]);
-        let script = script("rules:\n- when: {text: '(?P<n>\\d+) (\\w+)'}\n  reply: {text: '{{ match[0] }}|{{ match[2] }}|{{ named.n }}|{{ scouts.crm.name }}|{{ scouts.none.name }}|{{ persona }}'}\n");
-        let turn = Turn { scouts: Some(&scouts), persona: "You are kind.", ..turn("order 2 teas") };
-        assert_eq!(script.answer(&turn).unwrap().text, "2 teas|teas|2|Ana||You are kind.");
+        let script = script(
+            "rules:\n- when: {text: '(?P<n>\\d+) (\\w+)'}\n  reply: {text: '{{ match[0] }}|{{ match[2] }}|{{ named.n }}|{{ scouts.crm.name }}|{{ scouts.none.name }}|{{ persona }}'}\n",
+        );
+        let turn = Turn {
+            scouts: Some(&scouts),
+            persona: "You are kind.",
+            ..turn("order 2 teas")
+        };
+        assert_eq!(
+            script.answer(&turn).unwrap().text,
+            "2 teas|teas|2|Ana||You are kind."
+        );
     }
 
     #[test]
     fn an_argument_that_is_one_expression_keeps_its_type() {
-        let script = script("rules:\n- when: {text: '(\\d+)'}\n  reply: {toolCalls: [{name: t, arguments: {n: '{{ match[1] | int }}', s: 'n={{ match[1] }}', deep: [{b: '{{ true }}'}], raw: 7}}]}\n");
+        let script = script(
+            "rules:\n- when: {text: '(\\d+)'}\n  reply: {toolCalls: [{name: t, arguments: {n: '{{ match[1] | int }}', s: 'n={{ match[1] }}', deep: [{b: '{{ true }}'}], raw: 7}}]}\n",
+        );
         let (_, arguments) = &script.answer(&turn("42")).unwrap().tool_calls[0];
-        assert_eq!(json!(arguments), json!({"n": 42, "s": "n=42", "deep": [{"b": true}], "raw": 7}));
+        assert_eq!(
+            json!(arguments),
+            json!({"n": 42, "s": "n=42", "deep": [{"b": true}], "raw": 7})
+        );
     }
 
     #[test]
     fn failures_and_latency_are_handed_on() {
-        let script = script("rules:\n- latency: 250ms\n  fail: {kind: rateLimited, times: 2, retryAfter: 1s}\n  reply: {text: ok}\n");
+        let script = script(
+            "rules:\n- latency: 250ms\n  fail: {kind: rateLimited, times: 2, retryAfter: 1s}\n  reply: {text: ok}\n",
+        );
         let answer = script.answer(&turn("x")).unwrap();
         assert_eq!(answer.latency, Duration::from_millis(250));
         assert_eq!(answer.fail.unwrap().times, Some(2));
@@ -430,12 +362,20 @@ mod tests {
     #[test]
     fn everything_wrong_with_a_script_is_told_with_its_place() {
         let wrong = Script::from_yaml("rules:\n- when: {text: '(', toolResult: {matches: '['}}\n  reply: {text: '{{'}\n- {fail: {kind: timeout, times: 1}}\n- reply: {toolCalls: [{name: t, arguments: {a: ['{% if']}}]}\ndefault: {}\n").unwrap();
-        let places: Vec<String> = CompiledScript::compile(&wrong).unwrap_err().into_iter().map(|problem| problem.path).collect();
+        let places: Vec<String> = CompiledScript::compile(&wrong)
+            .unwrap_err()
+            .into_iter()
+            .map(|problem| problem.path)
+            .collect();
         assert_eq!(
             places,
             [
-                "rules[0].when.text", "rules[0].when.toolResult.matches", "rules[0].reply.text", "rules[1]",
-                "rules[2].reply.toolCalls[0].arguments.a[0]", "default",
+                "rules[0].when.text",
+                "rules[0].when.toolResult.matches",
+                "rules[0].reply.text",
+                "rules[1]",
+                "rules[2].reply.toolCalls[0].arguments.a[0]",
+                "default",
             ]
         );
     }

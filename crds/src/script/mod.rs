@@ -38,6 +38,7 @@
 //! `"{{ match[1] | int }}"` is a number.
 
 mod answer;
+mod rule;
 
 use std::collections::BTreeMap;
 
@@ -46,7 +47,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use self::answer::{Answer, CompiledScript, ScriptProblem, SeenToolResult, Turn};
+pub use self::{
+    answer::{Answer, CompiledScript, SeenToolResult, Turn},
+    rule::ScriptProblem,
+};
 use crate::duration::Duration;
 
 /// The rules of a scripted Oracle, and what it says when none holds.

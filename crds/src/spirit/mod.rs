@@ -246,7 +246,10 @@ pub struct PathfinderSettings {
 #[serde(rename_all = "camelCase")]
 pub struct Route {
     /// The Spirit that answers, in the same namespace.
-    #[schemars(length(min = 1, max = 50), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 50),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub spirit: String,
     /// A CEL expression over `voice`, `text`, `user`, `session` and `now`, such as `text.matches('(?i)invoice')`.
     #[schemars(length(min = 1, max = 1024))]

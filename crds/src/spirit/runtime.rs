@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Affinity, EnvVar, LocalObjectReference, ResourceRequirements, Toleration, TopologySpreadConstraint,
+    Affinity, EnvVar, LocalObjectReference, ResourceRequirements, Toleration,
+    TopologySpreadConstraint,
 };
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,10 @@ pub struct RuntimeSettings {
     pub image: Option<String>,
     /// Secrets to pull the image with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), schema_with = "undescribed::<Vec<LocalObjectReference>>")]
+    #[schemars(
+        length(max = 8),
+        schema_with = "undescribed::<Vec<LocalObjectReference>>"
+    )]
     pub image_pull_secrets: Vec<LocalObjectReference>,
     /// CPU and memory of one pod. Without it, the chart's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,7 +61,10 @@ pub struct RuntimeSettings {
     pub affinity: Option<Affinity>,
     /// How the pods are spread. Without it, over nodes where that can be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 8), schema_with = "undescribed::<Vec<TopologySpreadConstraint>>")]
+    #[schemars(
+        length(max = 8),
+        schema_with = "undescribed::<Vec<TopologySpreadConstraint>>"
+    )]
     pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
     /// Priority class of the pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]

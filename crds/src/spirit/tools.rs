@@ -5,17 +5,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::{
-    duration::Duration,
-    reference::HeaderFrom,
-};
+use crate::{duration::Duration, reference::HeaderFrom};
 
 /// A step that fetches context before the Oracle is asked. When it fails or is late, the answer goes on without it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Scout {
     /// Name of the Scout, unique in the Spirit. What it found is shown to the Oracle under this name.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// A GET request whose response is the context.
     pub http: HttpScout,
@@ -41,7 +41,10 @@ impl Scout {
 pub struct HttpScout {
     /// The URL: a minijinja template that knows `user.id`, `user.name`, `session.id`, `voice` and `text`. Values are
     /// percent-encoded, and the host must be written out. A host without a dot is a Service of the same namespace.
-    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^https?://[^\s{}]+(/.*)?$"))]
+    #[schemars(
+        length(min = 1, max = 2048),
+        regex(pattern = r"^https?://[^\s{}]+(/.*)?$")
+    )]
     pub url: String,
     /// Headers whose values are kept in Secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -54,7 +57,10 @@ pub struct HttpScout {
 #[serde(rename_all = "camelCase")]
 pub struct Action {
     /// Name of the tool, unique among the Spirit's tools.
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[a-zA-Z_][a-zA-Z0-9_-]*$"))]
+    #[schemars(
+        length(min = 1, max = 64),
+        regex(pattern = r"^[a-zA-Z_][a-zA-Z0-9_-]*$")
+    )]
     pub name: String,
     /// What it does, and when to use it. The Oracle reads this.
     #[schemars(length(min = 1, max = 4096))]
@@ -78,7 +84,10 @@ impl Action {
 
     /// The schema of a tool that takes no arguments.
     fn default_parameters() -> Map<String, Value> {
-        Map::from_iter([("type".to_owned(), json!("object")), ("properties".to_owned(), json!({}))])
+        Map::from_iter([
+            ("type".to_owned(), json!("object")),
+            ("properties".to_owned(), json!({})),
+        ])
     }
 }
 
@@ -91,7 +100,10 @@ pub struct HttpAction {
     pub method: HttpMethod,
     /// The URL: a minijinja template that knows `arguments`, `user.id`, `user.name`, `session.id` and `voice`. Values
     /// are percent-encoded, and the host must be written out. A host without a dot is a Service of the same namespace.
-    #[schemars(length(min = 1, max = 2048), regex(pattern = r"^https?://[^\s{}]+(/.*)?$"))]
+    #[schemars(
+        length(min = 1, max = 2048),
+        regex(pattern = r"^https?://[^\s{}]+(/.*)?$")
+    )]
     pub url: String,
     /// Headers whose values are kept in Secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -135,7 +147,10 @@ impl HttpMethod {
 #[serde(rename_all = "camelCase")]
 pub struct ConduitUse {
     /// Name of the Conduit, in the same namespace.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// Names of the tools offered to the Oracle, where `*` stands for anything. What the Conduit itself refuses stays
     /// refused.

@@ -11,7 +11,10 @@ use crate::reference::{SecretKeyRef, SecretRef};
 #[x_kube(validation = Rule::new("has(self.whatsapp) != has(self.http)").message("exactly one of whatsapp and http is needed"))]
 pub struct Voice {
     /// Name of the channel, unique in the Spirit. It is the first half of every session's name.
-    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 32),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// A number of the WhatsApp Cloud API.
     #[serde(default, skip_serializing_if = "Option::is_none")]

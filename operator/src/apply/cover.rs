@@ -7,14 +7,22 @@ use serde_json::Value;
 pub fn covers(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
         (_, Value::Null) => true,
-        (Value::Object(live), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| match live.get(key) {
-            Some(live) => covers(live, wanted),
-            None => is_nothing(wanted),
-        }),
-        (Value::Array(live), Value::Array(wanted)) => {
-            live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| covers(live, wanted))
+        (Value::Object(live), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, wanted)| match live.get(key) {
+                Some(live) => covers(live, wanted),
+                None => is_nothing(wanted),
+            })
         }
-        (Value::String(live), Value::String(wanted)) => live == wanted || same_quantity(live, wanted),
+        (Value::Array(live), Value::Array(wanted)) => {
+            live.len() == wanted.len()
+                && live
+                    .iter()
+                    .zip(wanted)
+                    .all(|(live, wanted)| covers(live, wanted))
+        }
+        (Value::String(live), Value::String(wanted)) => {
+            live == wanted || same_quantity(live, wanted)
+        }
         // A quantity written as a number comes back as a string.
         (Value::String(live), Value::Number(wanted)) => same_quantity(live, &wanted.to_string()),
         (live, wanted) => live == wanted,
@@ -41,7 +49,9 @@ fn same_quantity(live: &str, wanted: &str) -> bool {
 
 /// A Kubernetes quantity in thousandths, the finest that resources are counted in here.
 fn quantity(text: &str) -> Option<i128> {
-    let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(text.len());
     let (number, suffix) = text.split_at(digits);
     let thousandths: i128 = match suffix {
         "m" => 1,
@@ -80,18 +90,39 @@ mod tests {
     #[test]
     fn an_edit_by_hand_is_a_change() {
         let wanted = json!({"spec": {"ports": [{"port": 80}]}});
-        assert!(!covers(&json!({"spec": {"ports": [{"port": 81}]}}), &wanted));
-        assert!(!covers(&json!({"spec": {"ports": [{"port": 80}, {"port": 81}]}}), &wanted));
+        assert!(!covers(
+            &json!({"spec": {"ports": [{"port": 81}]}}),
+            &wanted
+        ));
+        assert!(!covers(
+            &json!({"spec": {"ports": [{"port": 80}, {"port": 81}]}}),
+            &wanted
+        ));
         assert!(!covers(&json!({"spec": {}}), &wanted));
     }
 
     #[test]
     fn quantities_are_compared_by_their_amount() {
-        for (live, wanted) in [("1", "1000m"), ("1Gi", "1024Mi"), ("500m", "0.5"), ("1500m", "1.5"), ("2k", "2000")] {
+        for (live, wanted) in [
+            ("1", "1000m"),
+            ("1Gi", "1024Mi"),
+            ("500m", "0.5"),
+            ("1500m", "1.5"),
+            ("2k", "2000"),
+        ] {
             assert!(covers(&json!(live), &json!(wanted)), "{live} is {wanted}");
         }
-        for (live, wanted) in [("1", "2"), ("1Gi", "1G"), ("a", "b"), ("1Gi", "1Gib"), ("", "0")] {
-            assert!(!covers(&json!(live), &json!(wanted)), "{live} is not {wanted}");
+        for (live, wanted) in [
+            ("1", "2"),
+            ("1Gi", "1G"),
+            ("a", "b"),
+            ("1Gi", "1Gib"),
+            ("", "0"),
+        ] {
+            assert!(
+                !covers(&json!(live), &json!(wanted)),
+                "{live} is not {wanted}"
+            );
         }
         assert!(covers(&json!("2"), &json!(2)));
     }

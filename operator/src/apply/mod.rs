@@ -46,7 +46,13 @@ impl<K> Applied<K> {
 
 /// What [`apply`] and [`remove`] need of a kind.
 pub trait Child:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Serialize + Send + Sync
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Serialize
+    + Send
+    + Sync
 {
 }
 impl<K> Child for K where
@@ -66,45 +72,73 @@ impl<K> Child for K where
 ///
 /// # Errors
 /// [`Error::NotOurs`] when an object of that name belongs to someone else, which is left alone; else the API server's.
-pub async fn apply<K: Child>(ctx: &Context, owner: &OwnerReference, wanted: K) -> Result<Applied<K>, Error> {
+pub async fn apply<K: Child>(
+    ctx: &Context,
+    owner: &OwnerReference,
+    wanted: K,
+) -> Result<Applied<K>, Error> {
     let kind = kind::<K>();
     let name = wanted.name_any();
     let api = api_of::<K>(ctx, wanted.meta().namespace.as_deref(), kind)?;
     let wanted = stamped(&wanted, kind)?;
-    let live = api.get_opt(&name).await.map_err(Error::api("get", kind, &name))?;
+    let live = api
+        .get_opt(&name)
+        .await
+        .map_err(Error::api("get", kind, &name))?;
     if let Some(live) = live {
         if !is_owned(&live, owner) {
-            return Err(Error::NotOurs { kind, name, owner: format!("{} {}", owner.kind, owner.name) });
+            return Err(Error::NotOurs {
+                kind,
+                name,
+                owner: format!("{} {}", owner.kind, owner.name),
+            });
         }
-        let current = serde_json::to_value(&live).map_err(|source| Error::Serialize { kind, source })?;
+        let current =
+            serde_json::to_value(&live).map_err(|source| Error::Serialize { kind, source })?;
         if covers(&current, &wanted) {
             return Ok(Applied::Unchanged(live));
         }
     }
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let written = api.patch(&name, &params, &Patch::Apply(&wanted)).await;
-    ctx.metrics.wrote(kind, if written.is_ok() { "ok" } else { "error" });
-    Ok(Applied::Written(written.map_err(Error::api("apply", kind, &name))?))
+    ctx.metrics
+        .wrote(kind, if written.is_ok() { "ok" } else { "error" });
+    Ok(Applied::Written(
+        written.map_err(Error::api("apply", kind, &name))?,
+    ))
 }
 
 /// Deletes the object if it exists and belongs to `owner`. Says whether there was one.
 ///
 /// # Errors
 /// The API server's.
-pub async fn remove<K: Child>(ctx: &Context, owner: &OwnerReference, namespace: &str, name: &str) -> Result<bool, Error> {
+pub async fn remove<K: Child>(
+    ctx: &Context,
+    owner: &OwnerReference,
+    namespace: &str,
+    name: &str,
+) -> Result<bool, Error> {
     let kind = kind::<K>();
     let found = Api::<PartialObjectMeta<K>>::namespaced(ctx.client.clone(), namespace)
         .get_opt(name)
         .await
         .map_err(Error::api("get", kind, name))?;
-    let Some(live) = found.filter(|live| is_owned(live, owner)) else { return Ok(false) };
+    let Some(live) = found.filter(|live| is_owned(live, owner)) else {
+        return Ok(false);
+    };
     let params = DeleteParams {
         // Never one that was made anew in between by someone else.
-        preconditions: Some(Preconditions { uid: live.uid(), resource_version: None }),
+        preconditions: Some(Preconditions {
+            uid: live.uid(),
+            resource_version: None,
+        }),
         ..DeleteParams::background()
     };
-    let deleted = Api::<K>::namespaced(ctx.client.clone(), namespace).delete(name, &params).await;
-    ctx.metrics.wrote(kind, if deleted.is_ok() { "ok" } else { "error" });
+    let deleted = Api::<K>::namespaced(ctx.client.clone(), namespace)
+        .delete(name, &params)
+        .await;
+    ctx.metrics
+        .wrote(kind, if deleted.is_ok() { "ok" } else { "error" });
     match deleted {
         Ok(_) => Ok(true),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
@@ -137,11 +171,20 @@ fn stamped<K: Child>(wanted: &K, kind: &'static str) -> Result<Value, Error> {
 }
 
 fn is_owned<K: Resource>(live: &K, owner: &OwnerReference) -> bool {
-    live.owner_references().iter().any(|reference| reference.uid == owner.uid)
+    live.owner_references()
+        .iter()
+        .any(|reference| reference.uid == owner.uid)
 }
 
-fn api_of<K: Child>(ctx: &Context, namespace: Option<&str>, kind: &'static str) -> Result<Api<K>, Error> {
-    let namespace = namespace.ok_or(Error::Incomplete { kind, field: "namespace" })?;
+fn api_of<K: Child>(
+    ctx: &Context,
+    namespace: Option<&str>,
+    kind: &'static str,
+) -> Result<Api<K>, Error> {
+    let namespace = namespace.ok_or(Error::Incomplete {
+        kind,
+        field: "namespace",
+    })?;
     Ok(Api::namespaced(ctx.client.clone(), namespace))
 }
 

@@ -6,8 +6,8 @@ use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec},
         core::v1::{
-            Container, ContainerPort, EnvVar, PodSpec, PodTemplateSpec, Probe, Service, ServicePort, ServiceSpec,
-            TCPSocketAction,
+            Container, ContainerPort, EnvVar, PodSpec, PodTemplateSpec, Probe, Service,
+            ServicePort, ServiceSpec, TCPSocketAction,
         },
     },
     apimachinery::pkg::{
@@ -22,7 +22,12 @@ pub const CONDUIT: &str = "eywa.dev/conduit";
 
 /// The Deployment and the Service of the server.
 #[must_use]
-pub fn children(name: &str, namespace: &str, owner: &OwnerReference, server: &ConduitServer) -> (Deployment, Service) {
+pub fn children(
+    name: &str,
+    namespace: &str,
+    owner: &OwnerReference,
+    server: &ConduitServer,
+) -> (Deployment, Service) {
     let metadata = ObjectMeta {
         name: Some(conduit_service_name(name)),
         namespace: Some(namespace.to_owned()),
@@ -35,9 +40,15 @@ pub fn children(name: &str, namespace: &str, owner: &OwnerReference, server: &Co
         spec: Some(DeploymentSpec {
             replicas: Some(1),
             revision_history_limit: Some(3),
-            selector: LabelSelector { match_labels: Some(selector(name)), ..Default::default() },
+            selector: LabelSelector {
+                match_labels: Some(selector(name)),
+                ..Default::default()
+            },
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels(name)), ..Default::default() }),
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels(name)),
+                    ..Default::default()
+                }),
                 spec: Some(PodSpec {
                     // It is somebody else's program: it gets no access to the API server.
                     automount_service_account_token: Some(false),
@@ -69,8 +80,16 @@ pub fn children(name: &str, namespace: &str, owner: &OwnerReference, server: &Co
 }
 
 fn container(server: &ConduitServer) -> Container {
-    let port = EnvVar { name: "PORT".to_owned(), value: Some(server.port.to_string()), ..Default::default() };
-    let extra = server.env.iter().filter(|variable| variable.name != port.name).cloned();
+    let port = EnvVar {
+        name: "PORT".to_owned(),
+        value: Some(server.port.to_string()),
+        ..Default::default()
+    };
+    let extra = server
+        .env
+        .iter()
+        .filter(|variable| variable.name != port.name)
+        .cloned();
     Container {
         name: "server".to_owned(),
         image: Some(server.image.clone()),
@@ -84,7 +103,10 @@ fn container(server: &ConduitServer) -> Container {
             ..Default::default()
         }]),
         readiness_probe: Some(Probe {
-            tcp_socket: Some(TCPSocketAction { port: IntOrString::String("mcp".to_owned()), ..Default::default() }),
+            tcp_socket: Some(TCPSocketAction {
+                port: IntOrString::String("mcp".to_owned()),
+                ..Default::default()
+            }),
             period_seconds: Some(2),
             ..Default::default()
         }),
@@ -96,7 +118,10 @@ fn container(server: &ConduitServer) -> Container {
 
 fn selector(name: &str) -> BTreeMap<String, String> {
     BTreeMap::from([
-        ("app.kubernetes.io/name".to_owned(), "eywa-conduit".to_owned()),
+        (
+            "app.kubernetes.io/name".to_owned(),
+            "eywa-conduit".to_owned(),
+        ),
         (CONDUIT.to_owned(), name.to_owned()),
     ])
 }

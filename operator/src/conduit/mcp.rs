@@ -40,7 +40,8 @@ impl Probe for McpProbe {
         headers: Vec<(String, SecretString)>,
         network: Arc<Policy>,
     ) -> Result<Findings, String> {
-        let url = Url::parse(&conduit.url).map_err(|error| format!("{:?} is not a URL: {error}", conduit.url))?;
+        let url = Url::parse(&conduit.url)
+            .map_err(|error| format!("{:?} is not a URL: {error}", conduit.url))?;
         let headers = SecretHeaders::new(headers).map_err(|error| error.to_string())?;
         let endpoint = Endpoint { url, headers };
         let found = mcp::probe(&self.client(network), &endpoint, conduit.timeout.as_std())
@@ -53,7 +54,11 @@ impl Probe for McpProbe {
             tools: found
                 .tools
                 .into_iter()
-                .map(|tool| FoundTool { name: tool.name, description: tool.description, schema: tool.parameters })
+                .map(|tool| FoundTool {
+                    name: tool.name,
+                    description: tool.description,
+                    schema: tool.parameters,
+                })
                 .collect(),
         })
     }

@@ -82,18 +82,32 @@ pub async fn run(ctx: Context, probe: Arc<dyn Probe>, scope: &Scope, stop: watch
     let shared = Arc::new(ConduitContext::new(ctx, probe));
     let controller = controller::of::<Conduit>(scope, settings.concurrency, stop);
     let is_ready = |conduit: &Conduit| {
-        conduit.status.as_ref().is_some_and(|status| conditions::is_true(&status.conditions, READY))
+        conduit
+            .status
+            .as_ref()
+            .is_some_and(|status| conditions::is_true(&status.conditions, READY))
     };
-    shared.ctx.metrics.count_objects(KIND, controller::census(controller.store(), is_ready));
+    shared
+        .ctx
+        .metrics
+        .count_objects(KIND, controller::census(controller.store(), is_ready));
     let ours = || watcher::Config::default().labels("app.kubernetes.io/managed-by=eywa-operator");
     let secrets = Arc::clone(&shared);
     let gone = Arc::clone(&shared);
     let stream = controller
         .owns(scope.api::<Deployment>(), ours())
         .owns(scope.api::<PartialObjectMeta<Service>>(), ours())
-        .watches(scope.api::<PartialObjectMeta<Secret>>(), watcher::Config::default(), move |secret| {
-            secrets.references.to(Target::Secret, &secret.namespace().unwrap_or_default(), &secret.name_any())
-        })
+        .watches(
+            scope.api::<PartialObjectMeta<Secret>>(),
+            watcher::Config::default(),
+            move |secret| {
+                secrets.references.to(
+                    Target::Secret,
+                    &secret.namespace().unwrap_or_default(),
+                    &secret.name_any(),
+                )
+            },
+        )
         .run(reconcile, error_policy, shared);
     controller::drain(KIND, stream, |conduit| {
         gone.references.record(conduit, HashSet::new());
@@ -106,12 +120,18 @@ pub async fn run(ctx: Context, probe: Arc<dyn Probe>, scope: &Scope, stop: watch
 ///
 /// # Errors
 /// What kept it from that; a server that does not answer is in the status instead.
-pub async fn reconcile(conduit: Arc<Conduit>, shared: Arc<ConduitContext>) -> Result<Action, Error> {
+pub async fn reconcile(
+    conduit: Arc<Conduit>,
+    shared: Arc<ConduitContext>,
+) -> Result<Action, Error> {
     let work = steps(&conduit, &shared);
     controller::timed(KIND, &conduit, &shared.ctx.metrics, &shared.retries, work).await
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature that the controller asks for")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that the controller asks for"
+)]
 fn error_policy(conduit: Arc<Conduit>, error: &Error, shared: Arc<ConduitContext>) -> Action {
     controller::retry(conduit.as_ref(), error, &shared.retries)
 }
@@ -138,17 +158,37 @@ async fn steps(conduit: &Conduit, shared: &ConduitContext) -> Result<Action, Err
 type SecretValues = BTreeMap<String, BTreeMap<String, SecretString>>;
 
 /// The Secrets that the Conduit's headers are in.
-async fn dereference(shared: &ConduitContext, conduit: &Conduit, namespace: &str) -> Result<SecretValues, Error> {
-    let names: HashSet<String> = conduit_secrets(&conduit.spec).into_iter().map(|secret| secret.name).collect();
-    let references = names.iter().map(|name| (Target::Secret, name.clone())).collect();
-    shared.references.record(&ObjectRef::from_obj(conduit), references);
+async fn dereference(
+    shared: &ConduitContext,
+    conduit: &Conduit,
+    namespace: &str,
+) -> Result<SecretValues, Error> {
+    let names: HashSet<String> = conduit_secrets(&conduit.spec)
+        .into_iter()
+        .map(|secret| secret.name)
+        .collect();
+    let references = names
+        .iter()
+        .map(|name| (Target::Secret, name.clone()))
+        .collect();
+    shared
+        .references
+        .record(&ObjectRef::from_obj(conduit), references);
     let api = Api::<Secret>::namespaced(shared.ctx.client.clone(), namespace);
     let mut values = SecretValues::new();
     for name in names {
-        let Some(secret) = api.get_opt(&name).await.map_err(Error::api("get", "Secret", &name))? else { continue };
+        let Some(secret) = api
+            .get_opt(&name)
+            .await
+            .map_err(Error::api("get", "Secret", &name))?
+        else {
+            continue;
+        };
         let data = secret.data.unwrap_or_default().into_iter();
         // A header that is not text cannot be sent; compiling says that the key is missing.
-        let texts = data.filter_map(|(key, value)| Some((key, SecretString::from(String::from_utf8(value.0).ok()?))));
+        let texts = data.filter_map(|(key, value)| {
+            Some((key, SecretString::from(String::from_utf8(value.0).ok()?)))
+        });
         values.insert(name, texts.collect());
     }
     Ok(values)
@@ -157,13 +197,24 @@ async fn dereference(shared: &ConduitContext, conduit: &Conduit, namespace: &str
 fn surroundings(shared: &ConduitContext, namespace: &str, secrets: &SecretValues) -> Surroundings {
     Surroundings {
         namespace: namespace.to_owned(),
-        secrets: secrets.iter().map(|(name, data)| (name.clone(), data.keys().cloned().collect())).collect(),
-        defaults: Defaults { network: shared.ctx.settings.network(), ..Defaults::default() },
+        secrets: secrets
+            .iter()
+            .map(|(name, data)| (name.clone(), data.keys().cloned().collect()))
+            .collect(),
+        defaults: Defaults {
+            network: shared.ctx.settings.network(),
+            ..Defaults::default()
+        },
         ..Surroundings::default()
     }
 }
 
-async fn apply_server(ctx: &Context, conduit: &Conduit, namespace: &str, owner: &OwnerReference) -> Result<(), Error> {
+async fn apply_server(
+    ctx: &Context,
+    conduit: &Conduit,
+    namespace: &str,
+    owner: &OwnerReference,
+) -> Result<(), Error> {
     let name = conduit.name_any();
     if let Some(server) = &conduit.spec.server {
         let (deployment, service) = build::children(&name, namespace, owner, server);
@@ -191,37 +242,66 @@ async fn probed(
         .iter()
         .filter_map(|header| Some((header.name.clone(), value(&header.value)?)))
         .collect();
-    let exposed: Vec<_> = headers.iter().map(|(name, value)| (name, value.expose_secret())).collect();
+    let exposed: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| (name, value.expose_secret()))
+        .collect();
     // Kept in memory only.
-    let fingerprint = hash_of(&(&compiled, exposed)).map_err(|source| Error::Serialize { kind: KIND, source })?;
+    let fingerprint =
+        hash_of(&(&compiled, exposed)).map_err(|source| Error::Serialize { kind: KIND, source })?;
     let reference = ObjectRef::from_obj(conduit);
     let probed = match shared.schedule.standing(&reference, &fingerprint) {
         Some(standing) => standing,
         None => {
             let mut network = around.defaults.network.clone();
             network.namespace = Some(around.namespace.clone());
-            let result = shared.probe.probe(&compiled, headers, Arc::new(network)).await;
+            let result = shared
+                .probe
+                .probe(&compiled, headers, Arc::new(network))
+                .await;
             shared.schedule.note(&reference, fingerprint, result)
         }
     };
     let wait = probed.wait();
-    Ok((Outcome::Probed(compiled, probed.result), wait))
+    Ok((Outcome::Probed(Box::new(compiled), probed.result), wait))
 }
 
-async fn report(shared: &ConduitContext, conduit: &Conduit, outcome: &Outcome) -> Result<(), Error> {
+async fn report(
+    shared: &ConduitContext,
+    conduit: &Conduit,
+    outcome: &Outcome,
+) -> Result<(), Error> {
     let now = Timestamp::now();
     let compute = |conduit: &Conduit| status::status(conduit, outcome, now);
-    let change = crate::status::write(&shared.ctx, conduit, |conduit| conduit.status.clone(), compute).await?;
+    let change = crate::status::write(
+        &shared.ctx,
+        conduit,
+        |conduit| conduit.status.clone(),
+        compute,
+    )
+    .await?;
     let Some(change) = change else { return Ok(()) };
-    let before = change.before.map(|status| status.conditions).unwrap_or_default();
+    let before = change
+        .before
+        .map(|status| status.conditions)
+        .unwrap_or_default();
     let about = conduit.object_ref(&());
     for condition in conditions::newly_false(&before, &change.after.conditions) {
         if WARNED_OF.contains(&condition.type_.as_str()) {
-            shared.ctx.events.warning(&about, "Probe", &condition.reason, &condition.message).await;
+            shared
+                .ctx
+                .events
+                .warning(&about, "Probe", &condition.reason, &condition.message)
+                .await;
         }
     }
-    if conditions::is_true(&change.after.conditions, READY) && !conditions::is_true(&before, READY) {
-        shared.ctx.events.normal(&about, "Probe", "Connected", "the server answers").await;
+    if conditions::is_true(&change.after.conditions, READY) && !conditions::is_true(&before, READY)
+    {
+        shared
+            .ctx
+            .events
+            .normal(&about, "Probe", "Connected", "the server answers")
+            .await;
     }
     Ok(())
 }

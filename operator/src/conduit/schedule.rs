@@ -48,29 +48,49 @@ impl Schedule {
     #[must_use]
     pub fn standing(&self, conduit: &ObjectRef<Conduit>, fingerprint: &str) -> Option<Probed> {
         let probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
-        probes.get(conduit).filter(|probed| probed.fingerprint == fingerprint && !probed.wait().is_zero()).cloned()
+        probes
+            .get(conduit)
+            .filter(|probed| probed.fingerprint == fingerprint && !probed.wait().is_zero())
+            .cloned()
     }
 
     /// Notes what was found just now.
-    pub fn note(&self, conduit: &ObjectRef<Conduit>, fingerprint: String, result: Result<Findings, String>) -> Probed {
+    pub fn note(
+        &self,
+        conduit: &ObjectRef<Conduit>,
+        fingerprint: String,
+        result: Result<Findings, String>,
+    ) -> Probed {
         let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = probes.get(conduit).filter(|before| before.fingerprint == fingerprint);
+        let before = probes
+            .get(conduit)
+            .filter(|before| before.fingerprint == fingerprint);
         let failures = match &result {
             Ok(_) => 0,
             Err(_) => before.map_or(0, |before| before.failures).saturating_add(1),
         };
         let pause = match failures {
             0 => STEADY,
-            _ => FIRST_RETRY.saturating_mul(2_u32.saturating_pow(failures - 1)).min(LAST_RETRY),
+            _ => FIRST_RETRY
+                .saturating_mul(2_u32.saturating_pow(failures - 1))
+                .min(LAST_RETRY),
         };
-        let probed = Probed { fingerprint, result, due: Instant::now() + jittered(pause), failures };
+        let probed = Probed {
+            fingerprint,
+            result,
+            due: Instant::now() + jittered(pause),
+            failures,
+        };
         probes.insert(conduit.clone(), probed.clone());
         probed
     }
 
     /// The Conduit is gone, or is not probed any more.
     pub fn forget(&self, conduit: &ObjectRef<Conduit>) {
-        self.probes.lock().unwrap_or_else(PoisonError::into_inner).remove(conduit);
+        self.probes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(conduit);
     }
 }
 
@@ -88,7 +108,10 @@ mod tests {
         assert!(schedule.standing(&tools(), "a").is_none());
         schedule.note(&tools(), "a".into(), Ok(Findings::default()));
         assert!(schedule.standing(&tools(), "a").is_some());
-        assert!(schedule.standing(&tools(), "b").is_none(), "another URL or key is another server");
+        assert!(
+            schedule.standing(&tools(), "b").is_none(),
+            "another URL or key is another server"
+        );
         tokio::time::advance(STEADY).await;
         assert!(schedule.standing(&tools(), "a").is_none());
     }
@@ -96,11 +119,22 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn failures_are_looked_into_soon_and_then_less_often() {
         let schedule = Schedule::default();
-        let waits: Vec<_> = (0..12).map(|_| schedule.note(&tools(), "a".into(), Err("down".into())).wait()).collect();
+        let waits: Vec<_> = (0..12)
+            .map(|_| {
+                schedule
+                    .note(&tools(), "a".into(), Err("down".into()))
+                    .wait()
+            })
+            .collect();
         assert!(waits[0] <= FIRST_RETRY);
         assert!(waits.iter().all(|wait| *wait <= LAST_RETRY));
         assert!(waits[11] >= LAST_RETRY / 2);
         schedule.note(&tools(), "a".into(), Ok(Findings::default()));
-        assert!(schedule.note(&tools(), "a".into(), Err("down".into())).wait() <= FIRST_RETRY);
+        assert!(
+            schedule
+                .note(&tools(), "a".into(), Err("down".into()))
+                .wait()
+                <= FIRST_RETRY
+        );
     }
 }

@@ -32,7 +32,7 @@ pub enum Outcome {
     /// Something is wrong with the manifest or a Secret.
     Refused(Vec<Problem>),
     /// It was probed: where, and what was found or went wrong.
-    Probed(CompiledConduit, Result<Findings, String>),
+    Probed(Box<CompiledConduit>, Result<Findings, String>),
 }
 
 /// The whole status. Pure.
@@ -45,14 +45,20 @@ pub fn status(conduit: &Conduit, outcome: &Outcome, now: Timestamp) -> ConduitSt
         Outcome::Refused(_) => ConduitStatus::default(),
         Outcome::Probed(compiled, Ok(findings)) => found(compiled, findings),
         // Of a server that does not answer, what it last said is still the best that is known.
-        Outcome::Probed(compiled, Err(_)) => ConduitStatus { url: Some(compiled.url.clone()), ..before.clone() },
+        Outcome::Probed(compiled, Err(_)) => ConduitStatus {
+            url: Some(compiled.url.clone()),
+            ..before.clone()
+        },
     };
     next.observed_generation = generation;
     next.conditions = conditions;
     next.last_probe_time = before.last_probe_time.clone();
     let is_news = next != before;
     if let Outcome::Probed(..) = outcome {
-        let old = before.last_probe_time.as_ref().is_none_or(|last| now.duration_since(last.0) >= PROBE_TIME_AGE);
+        let old = before
+            .last_probe_time
+            .as_ref()
+            .is_none_or(|last| now.duration_since(last.0) >= PROBE_TIME_AGE);
         if is_news || old {
             next.last_probe_time = Some(Time(now));
         }
@@ -63,9 +69,18 @@ pub fn status(conduit: &Conduit, outcome: &Outcome, now: Timestamp) -> ConduitSt
 fn verdicts(outcome: &Outcome) -> Vec<(&'static str, Verdict)> {
     let (accepted, connected) = match outcome {
         Outcome::Refused(problems) => {
-            let reason = problems.first().map_or("SpecInvalid", |problem| problem.reason.as_str());
-            let message = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-            (Verdict::no(reason, message), Verdict::unknown("NotProbed", "it is not probed until it is accepted"))
+            let reason = problems
+                .first()
+                .map_or("SpecInvalid", |problem| problem.reason.as_str());
+            let message = problems
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; ");
+            (
+                Verdict::no(reason, message),
+                Verdict::unknown("NotProbed", "it is not probed until it is accepted"),
+            )
         }
         Outcome::Probed(_, result) => (
             Verdict::yes("Accepted", "the spec is sound"),
@@ -80,7 +95,11 @@ fn verdicts(outcome: &Outcome) -> Vec<(&'static str, Verdict)> {
         (_, false) => Verdict::no(&connected.reason, connected.message.clone()),
         _ => Verdict::yes("Ready", "its tools can be called"),
     };
-    vec![("Accepted", accepted), ("Connected", connected), (READY, ready)]
+    vec![
+        ("Accepted", accepted),
+        ("Connected", connected),
+        (READY, ready),
+    ]
 }
 
 fn found(compiled: &CompiledConduit, findings: &Findings) -> ConduitStatus {
@@ -92,9 +111,16 @@ fn found(compiled: &CompiledConduit, findings: &Findings) -> ConduitStatus {
         .map(|tool| {
             let info = ToolInfo {
                 name: tool.name.clone(),
-                description: Some(tool.description.chars().take(DESCRIPTION).collect::<String>())
-                    .filter(|text| !text.is_empty()),
-                schema_hash: hash_of(&tool.schema).map(|hash| hash[..16].to_owned()).unwrap_or_default(),
+                description: Some(
+                    tool.description
+                        .chars()
+                        .take(DESCRIPTION)
+                        .collect::<String>(),
+                )
+                .filter(|text| !text.is_empty()),
+                schema_hash: hash_of(&tool.schema)
+                    .map(|hash| hash[..16].to_owned())
+                    .unwrap_or_default(),
             };
             (tool.name.as_str(), info)
         })
@@ -102,7 +128,10 @@ fn found(compiled: &CompiledConduit, findings: &Findings) -> ConduitStatus {
     ConduitStatus {
         url: Some(compiled.url.clone()),
         protocol_version: Some(findings.protocol_version.clone()),
-        server: Some(ServerInfo { name: findings.server.clone(), version: findings.server_version.clone() }),
+        server: Some(ServerInfo {
+            name: findings.server.clone(),
+            version: findings.server_version.clone(),
+        }),
         tool_count: Some(i32::try_from(tools.len()).unwrap_or(i32::MAX)),
         tools: tools.into_values().take(TOOLS).collect(),
         ..ConduitStatus::default()

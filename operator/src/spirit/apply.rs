@@ -62,7 +62,12 @@ pub async fn apply_children(
 ///
 /// # Errors
 /// The API server's.
-pub async fn remove_children(ctx: &Context, owner: &OwnerReference, namespace: &str, name: &str) -> Result<(), Error> {
+pub async fn remove_children(
+    ctx: &Context,
+    owner: &OwnerReference,
+    namespace: &str,
+    name: &str,
+) -> Result<(), Error> {
     let child = build::child_name(name);
     remove::<HorizontalPodAutoscaler>(ctx, owner, namespace, &child).await?;
     remove::<Deployment>(ctx, owner, namespace, &child).await?;
@@ -80,13 +85,21 @@ pub async fn remove_children(ctx: &Context, owner: &OwnerReference, namespace: &
 ///
 /// # Errors
 /// The API server's.
-pub async fn live_deployment(ctx: &Context, namespace: &str, name: &str) -> Result<Option<Deployment>, Error> {
+pub async fn live_deployment(
+    ctx: &Context,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Deployment>, Error> {
     let child = build::child_name(name);
     let live = Api::<Deployment>::namespaced(ctx.client.clone(), namespace)
         .get_opt(&child)
         .await
         .map_err(Error::api("get", "Deployment", &child))?;
-    Ok(live.filter(|live| live.labels().get(SPIRIT).is_some_and(|spirit| spirit == name)))
+    Ok(live.filter(|live| {
+        live.labels()
+            .get(SPIRIT)
+            .is_some_and(|spirit| spirit == name)
+    }))
 }
 
 /// Whether the operator sets the number of pods: always without an autoscaler, and with one for a Deployment that does
@@ -103,7 +116,9 @@ pub fn sets_replicas(autoscaled: bool, live: Option<&Deployment>) -> bool {
 /// The API server's.
 pub async fn hand_replicas_over(ctx: &Context, live: &Deployment) -> Result<(), Error> {
     let replicas = live.spec.as_ref().and_then(|spec| spec.replicas);
-    let (Some(replicas), Some(namespace)) = (replicas.filter(|_| owns_replicas(live)), live.namespace()) else {
+    let (Some(replicas), Some(namespace)) =
+        (replicas.filter(|_| owns_replicas(live)), live.namespace())
+    else {
         return Ok(());
     };
     let name = live.name_any();
@@ -117,20 +132,31 @@ pub async fn hand_replicas_over(ctx: &Context, live: &Deployment) -> Result<(), 
     let written = Api::<Deployment>::namespaced(ctx.client.clone(), &namespace)
         .patch(&name, &params, &Patch::Apply(&patch))
         .await;
-    ctx.metrics.wrote("Deployment", if written.is_ok() { "ok" } else { "error" });
-    written.map(drop).map_err(Error::api("apply", "Deployment", &name))
+    ctx.metrics
+        .wrote("Deployment", if written.is_ok() { "ok" } else { "error" });
+    written
+        .map(drop)
+        .map_err(Error::api("apply", "Deployment", &name))
 }
 
 fn owns_replicas(live: &Deployment) -> bool {
     live.managed_fields().iter().any(|entry| {
         entry.manager.as_deref() == Some(FIELD_MANAGER)
             && entry.operation.as_deref() == Some("Apply")
-            && entry.fields_v1.as_ref().is_some_and(|fields| fields.0["f:spec"].get("f:replicas").is_some())
+            && entry
+                .fields_v1
+                .as_ref()
+                .is_some_and(|fields| fields.0["f:spec"].get("f:replicas").is_some())
     })
 }
 
 /// Only an operator that has a default Redis may write Secrets, and has any to take away.
-async fn remove_redis_secret(ctx: &Context, owner: &OwnerReference, namespace: &str, name: &str) -> Result<(), Error> {
+async fn remove_redis_secret(
+    ctx: &Context,
+    owner: &OwnerReference,
+    namespace: &str,
+    name: &str,
+) -> Result<(), Error> {
     if ctx.settings.default_redis_secret.is_some() {
         remove::<Secret>(ctx, owner, namespace, &build::redis_secret_name(name)).await?;
     }

@@ -8,8 +8,8 @@ use crate::{
 use eywa_crds::{
     Conduit, Spirit,
     compile::{
-        DefaultStores, Defaults, Surroundings, conduit_secrets, referenced_conduits, referenced_config_maps,
-        referenced_secrets, referenced_spirits,
+        DefaultStores, Defaults, Surroundings, conduit_secrets, referenced_conduits,
+        referenced_config_maps, referenced_secrets, referenced_spirits,
     },
     runtime_config::{RedisUrls, SecretFile},
     spirit::SpiritSpec,
@@ -71,10 +71,15 @@ pub async fn dereference(
 
     routed.values().for_each(|routed| known.add(&routed.spec));
     references.record(&referrer, known.references());
-    let conduits: BTreeMap<String, Conduit> = read(ctx, namespace, "Conduit", &known.conduits).await?;
+    let conduits: BTreeMap<String, Conduit> =
+        read(ctx, namespace, "Conduit", &known.conduits).await?;
 
     for conduit in conduits.values() {
-        known.secrets.extend(conduit_secrets(&conduit.spec).into_iter().map(|secret| secret.name));
+        known.secrets.extend(
+            conduit_secrets(&conduit.spec)
+                .into_iter()
+                .map(|secret| secret.name),
+        );
     }
     references.record(&referrer, known.references());
     let (secrets, config_maps) = tokio::try_join!(
@@ -90,12 +95,18 @@ pub async fn dereference(
     Ok(Dereferenced {
         around: Surroundings {
             namespace: namespace.to_owned(),
-            spirits: routed.into_iter().map(|(name, spirit)| (name, spirit.spec)).collect(),
+            spirits: routed
+                .into_iter()
+                .map(|(name, spirit)| (name, spirit.spec))
+                .collect(),
             config_maps: config_maps
                 .into_iter()
                 .map(|(name, config_map)| (name, config_map.data.unwrap_or_default()))
                 .collect(),
-            secrets: values.iter().map(|(name, data)| (name.clone(), data.keys().cloned().collect())).collect(),
+            secrets: values
+                .iter()
+                .map(|(name, data)| (name.clone(), data.keys().cloned().collect()))
+                .collect(),
             conduits,
             services: BTreeMap::new(),
             defaults: Defaults {
@@ -120,8 +131,16 @@ struct Known {
 impl Known {
     fn add(&mut self, spec: &SpiritSpec) {
         self.conduits.extend(referenced_conduits(spec));
-        self.secrets.extend(referenced_secrets(spec).into_iter().map(|secret| secret.name));
-        self.config_maps.extend(referenced_config_maps(spec).into_iter().map(|config_map| config_map.name));
+        self.secrets.extend(
+            referenced_secrets(spec)
+                .into_iter()
+                .map(|secret| secret.name),
+        );
+        self.config_maps.extend(
+            referenced_config_maps(spec)
+                .into_iter()
+                .map(|config_map| config_map.name),
+        );
     }
 
     fn references(&self) -> HashSet<Reference> {
@@ -143,11 +162,16 @@ fn default_stores(ctx: &Context, spec: &SpiritSpec, name: &str) -> DefaultStores
     if ctx.settings.default_redis_secret.is_none() && !spec.voices.is_empty() {
         return DefaultStores::None;
     }
-    DefaultStores::Redis(RedisUrls::Secret(SecretFile { name: redis_secret_name(name), key: REDIS_KEY.to_owned() }))
+    DefaultStores::Redis(RedisUrls::Secret(SecretFile {
+        name: redis_secret_name(name),
+        key: REDIS_KEY.to_owned(),
+    }))
 }
 
 async fn default_redis(ctx: &Context, spec: &SpiritSpec) -> Result<DefaultRedis, Error> {
-    let Some(name) = &ctx.settings.default_redis_secret else { return Ok(DefaultRedis::Unused) };
+    let Some(name) = &ctx.settings.default_redis_secret else {
+        return Ok(DefaultRedis::Unused);
+    };
     if spec.stores.is_some() || spec.voices.is_empty() {
         return Ok(DefaultRedis::Unused);
     }
@@ -162,7 +186,11 @@ async fn default_redis(ctx: &Context, spec: &SpiritSpec) -> Result<DefaultRedis,
              create it with the key {key:?}, or set spec.stores"
         )));
     };
-    let url = secret.data.unwrap_or_default().remove(key).and_then(|value| String::from_utf8(value.0).ok());
+    let url = secret
+        .data
+        .unwrap_or_default()
+        .remove(key)
+        .and_then(|value| String::from_utf8(value.0).ok());
     Ok(url.map_or_else(
         || {
             DefaultRedis::Missing(format!(
@@ -182,12 +210,19 @@ async fn read<K>(
     names: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, K>, Error>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned,
 {
     let api = Api::<K>::namespaced(ctx.client.clone(), namespace);
     let mut found = BTreeMap::new();
     for name in names {
-        if let Some(object) = api.get_opt(name).await.map_err(Error::api("get", kind, name))? {
+        if let Some(object) = api
+            .get_opt(name)
+            .await
+            .map_err(Error::api("get", kind, name))?
+        {
             found.insert(name.clone(), object);
         }
     }

@@ -59,7 +59,11 @@ impl SpiritContext {
     /// With nothing known yet.
     #[must_use]
     pub fn new(ctx: Context) -> Self {
-        Self { ctx, references: References::default(), retries: Retries::default() }
+        Self {
+            ctx,
+            references: References::default(),
+            retries: Retries::default(),
+        }
     }
 }
 
@@ -72,7 +76,10 @@ pub async fn run(ctx: Context, scope: &Scope, stop: watch::Receiver<bool>) {
     shared.ctx.metrics.count_objects(
         KIND,
         controller::census(store.clone(), |spirit: &Spirit| {
-            spirit.status.as_ref().is_some_and(|status| conditions::is_true(&status.conditions, READY))
+            spirit
+                .status
+                .as_ref()
+                .is_some_and(|status| conditions::is_true(&status.conditions, READY))
         }),
     );
 
@@ -90,33 +97,64 @@ pub async fn run(ctx: Context, scope: &Scope, stop: watch::Receiver<bool>) {
         .owns(scope.api::<PartialObjectMeta<RoleBinding>>(), ours())
         .owns(scope.api::<PartialObjectMeta<NetworkPolicy>>(), ours())
         .owns(scope.api::<PartialObjectMeta<Service>>(), ours())
-        .owns(scope.api::<PartialObjectMeta<PodDisruptionBudget>>(), ours())
-        .owns(scope.api::<PartialObjectMeta<HorizontalPodAutoscaler>>(), ours())
-        .watches(scope.api::<PartialObjectMeta<Secret>>(), watcher::Config::default(), move |secret| {
-            let mut affected = affected(&secrets, Target::Secret, &secret);
-            if is_default_redis(&secrets.ctx, &secret) {
-                let users = store.state_filter(|spirit| spirit.spec.stores.is_none());
-                affected.extend(users.iter().map(|spirit| ObjectRef::from_obj(spirit.as_ref())));
-            }
-            affected
-        })
-        .watches(scope.api::<PartialObjectMeta<ConfigMap>>(), watcher::Config::default(), move |config_map| {
-            affected(&config_maps, Target::ConfigMap, &config_map)
-        })
-        .watches(scope.api::<Conduit>(), watcher::Config::default(), move |conduit| {
-            affected(&conduits, Target::Conduit, &conduit)
-        })
-        .watches(scope.api::<Spirit>(), watcher::Config::default(), move |spirit| {
-            affected(&spirits, Target::Spirit, &spirit)
-        })
+        .owns(
+            scope.api::<PartialObjectMeta<PodDisruptionBudget>>(),
+            ours(),
+        )
+        .owns(
+            scope.api::<PartialObjectMeta<HorizontalPodAutoscaler>>(),
+            ours(),
+        )
+        .watches(
+            scope.api::<PartialObjectMeta<Secret>>(),
+            watcher::Config::default(),
+            move |secret| {
+                let mut affected = affected(&secrets, Target::Secret, &secret);
+                if is_default_redis(&secrets.ctx, &secret) {
+                    let users = store.state_filter(|spirit| spirit.spec.stores.is_none());
+                    affected.extend(
+                        users
+                            .iter()
+                            .map(|spirit| ObjectRef::from_obj(spirit.as_ref())),
+                    );
+                }
+                affected
+            },
+        )
+        .watches(
+            scope.api::<PartialObjectMeta<ConfigMap>>(),
+            watcher::Config::default(),
+            move |config_map| affected(&config_maps, Target::ConfigMap, &config_map),
+        )
+        .watches(
+            scope.api::<Conduit>(),
+            watcher::Config::default(),
+            move |conduit| affected(&conduits, Target::Conduit, &conduit),
+        )
+        .watches(
+            scope.api::<Spirit>(),
+            watcher::Config::default(),
+            move |spirit| affected(&spirits, Target::Spirit, &spirit),
+        )
         .run(reconcile, error_policy, shared);
-    controller::drain(KIND, stream, |spirit| gone.references.record(spirit, Default::default())).await;
+    controller::drain(KIND, stream, |spirit| {
+        gone.references.record(spirit, Default::default());
+    })
+    .await;
 }
 
 /// The Spirits that refer to an object, and the one that owns it.
-fn affected<K: Resource<DynamicType = ()>>(shared: &SpiritContext, target: Target, object: &K) -> Vec<ObjectRef<Spirit>> {
+fn affected<K: Resource<DynamicType = ()>>(
+    shared: &SpiritContext,
+    target: Target,
+    object: &K,
+) -> Vec<ObjectRef<Spirit>> {
     let namespace = object.namespace();
-    let mut affected = shared.references.to(target, namespace.as_deref().unwrap_or_default(), &object.name_any());
+    let mut affected = shared.references.to(
+        target,
+        namespace.as_deref().unwrap_or_default(),
+        &object.name_any(),
+    );
     affected.extend(
         object
             .owner_references()
@@ -140,7 +178,10 @@ pub async fn reconcile(spirit: Arc<Spirit>, shared: Arc<SpiritContext>) -> Resul
     controller::timed(KIND, &spirit, &shared.ctx.metrics, &shared.retries, work).await
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature that the controller asks for")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that the controller asks for"
+)]
 fn error_policy(spirit: Arc<Spirit>, error: &Error, shared: Arc<SpiritContext>) -> Action {
     controller::retry(spirit.as_ref(), error, &shared.retries)
 }
@@ -155,26 +196,51 @@ async fn steps(spirit: &Spirit, shared: &SpiritContext) -> Result<Action, Error>
     let namespace = spirit.namespace().ok_or(incomplete("namespace"))?;
     let owner = spirit.controller_owner_ref(&()).ok_or(incomplete("uid"))?;
 
-    let read = dereference::dereference(&shared.ctx, &shared.references, spirit, &name, &namespace).await?;
-    let validated = validate::validate(spirit, &name, &read)
-        .map_err(|source| Error::Serialize { kind: "RuntimeConfig", source })?;
-    let subject = Subject { spirit, name: &name, namespace: &namespace, owner: &owner };
+    let read = dereference::dereference(&shared.ctx, &shared.references, spirit, &name, &namespace)
+        .await?;
+    let validated =
+        validate::validate(spirit, &name, &read).map_err(|source| Error::Serialize {
+            kind: "RuntimeConfig",
+            source,
+        })?;
+    let subject = Subject {
+        spirit,
+        name: &name,
+        namespace: &namespace,
+        owner: &owner,
+    };
     let live = apply::live_deployment(&shared.ctx, &namespace, &name).await?;
 
     let applied = match &validated.plan {
-        None => return subject.report(shared, &validated, &Outcome::Kept(live.as_ref())).await,
+        None => {
+            return subject
+                .report(shared, &validated, &Outcome::Kept(live.as_ref()))
+                .await;
+        }
         Some(_) if spirit.spec.voices.is_empty() => {
             apply::remove_children(&shared.ctx, &owner, &namespace, &name).await?;
-            return subject.report(shared, &validated, &Outcome::NotServed).await;
+            return subject
+                .report(shared, &validated, &Outcome::NotServed)
+                .await;
         }
         Some(plan) => subject.apply(shared, plan, &read, live.as_ref()).await,
     };
     match applied {
-        Ok(deployment) => subject.report(shared, &validated, &Outcome::Applied(&deployment)).await,
+        Ok(deployment) => {
+            subject
+                .report(shared, &validated, &Outcome::Applied(&deployment))
+                .await
+        }
         Err(error) => {
             // What the API server refuses is for a person to see; what is merely late is not.
             if let Some((reason, message)) = refusal(&error) {
-                subject.report(shared, &validated, &Outcome::Failed(live.as_ref(), reason, message)).await?;
+                subject
+                    .report(
+                        shared,
+                        &validated,
+                        &Outcome::Failed(live.as_ref(), reason, message),
+                    )
+                    .await?;
             }
             Err(error)
         }
@@ -198,7 +264,8 @@ impl Subject<'_> {
         live: Option<&Deployment>,
     ) -> Result<Deployment, Error> {
         let ctx = &shared.ctx;
-        let sets_replicas = apply::sets_replicas(self.spirit.spec.runtime.autoscaling.is_some(), live);
+        let sets_replicas =
+            apply::sets_replicas(self.spirit.spec.runtime.autoscaling.is_some(), live);
         if let (Some(live), false) = (live, sets_replicas) {
             apply::hand_replicas_over(ctx, live).await?;
         }
@@ -218,10 +285,18 @@ impl Subject<'_> {
             },
             sets_replicas,
         };
-        let applied = apply::apply_children(ctx, self.owner, &blueprint, blueprint.children()).await?;
+        let applied =
+            apply::apply_children(ctx, self.owner, &blueprint, blueprint.children()).await?;
         let (deployment, written) = applied.into_parts();
         if written && let Some(note) = what_rolls(live, plan) {
-            ctx.events.normal(&self.spirit.object_ref(&()), "Apply", "RolloutStarted", note).await;
+            ctx.events
+                .normal(
+                    &self.spirit.object_ref(&()),
+                    "Apply",
+                    "RolloutStarted",
+                    note,
+                )
+                .await;
         }
         Ok(deployment)
     }
@@ -234,19 +309,31 @@ impl Subject<'_> {
     ) -> Result<Action, Error> {
         let ctx = &shared.ctx;
         let now = Timestamp::now();
-        let compute = |spirit: &Spirit| status::status(spirit, self.name, self.namespace, validated, outcome, now);
-        let change = crate::status::write(ctx, self.spirit, |spirit| spirit.status.clone(), compute).await?;
+        let compute = |spirit: &Spirit| {
+            status::status(spirit, self.name, self.namespace, validated, outcome, now)
+        };
+        let change =
+            crate::status::write(ctx, self.spirit, |spirit| spirit.status.clone(), compute).await?;
         if let Some(change) = change {
-            let before = change.before.map(|status| status.conditions).unwrap_or_default();
+            let before = change
+                .before
+                .map(|status| status.conditions)
+                .unwrap_or_default();
             let about = self.spirit.object_ref(&());
             for condition in conditions::newly_false(&before, &change.after.conditions) {
                 let failed = condition.type_ == READY && matches!(outcome, Outcome::Failed(..));
                 if failed || WARNED_OF.contains(&condition.type_.as_str()) {
-                    ctx.events.warning(&about, "Reconcile", &condition.reason, &condition.message).await;
+                    ctx.events
+                        .warning(&about, "Reconcile", &condition.reason, &condition.message)
+                        .await;
                 }
             }
-            if conditions::is_true(&change.after.conditions, READY) && !conditions::is_true(&before, READY) {
-                ctx.events.normal(&about, "Reconcile", "Ready", "it answers").await;
+            if conditions::is_true(&change.after.conditions, READY)
+                && !conditions::is_true(&before, READY)
+            {
+                ctx.events
+                    .normal(&about, "Reconcile", "Ready", "it answers")
+                    .await;
             }
         }
         Ok(Action::requeue(jittered(RESYNC)))
@@ -255,7 +342,9 @@ impl Subject<'_> {
 
 /// Why new pods come, when they do.
 fn what_rolls(live: Option<&Deployment>, plan: &Plan) -> Option<&'static str> {
-    let Some(live) = live else { return Some("the first pods start") };
+    let Some(live) = live else {
+        return Some("the first pods start");
+    };
     if annotation(CONFIG_HASH)(live).as_deref() != Some(plan.config_hash.as_str()) {
         return Some("pods with the new configuration replace those with the former");
     }
@@ -270,7 +359,9 @@ fn refusal(error: &Error) -> Option<(&'static str, String)> {
     match error {
         Error::NotOurs { .. } => Some(("NameTaken", error.to_string())),
         Error::Api { source, .. } => match source.as_ref() {
-            kube::Error::Api(status) if status.code == 403 => Some(("Forbidden", error.to_string())),
+            kube::Error::Api(status) if status.code == 403 => {
+                Some(("Forbidden", error.to_string()))
+            }
             kube::Error::Api(status) if status.code == 422 || status.code == 400 => {
                 Some(("ChildRefused", error.to_string()))
             }

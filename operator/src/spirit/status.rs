@@ -49,7 +49,9 @@ pub fn status(
     now: Timestamp,
 ) -> SpiritStatus {
     let before = spirit.status.as_ref();
-    let previous = before.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let previous = before
+        .map(|status| status.conditions.as_slice())
+        .unwrap_or_default();
     let generation = spirit.metadata.generation;
     let deployment = outcome.deployment();
     let pods = deployment.and_then(|deployment| deployment.status.as_ref());
@@ -63,12 +65,20 @@ pub fn status(
         observed_generation: generation,
         replicas: Some(pods.and_then(|pods| pods.replicas).unwrap_or(0)),
         ready_replicas: Some(pods.and_then(|pods| pods.ready_replicas).unwrap_or(0)),
-        selector: Some(selector(name).iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")),
+        selector: Some(
+            selector(name)
+                .iter()
+                .map(|(key, value)| format!("{key}={value}"))
+                .collect::<Vec<_>>()
+                .join(","),
+        ),
         url: deployment.map(|_| format!("http://{}.{namespace}.svc:{HTTP_PORT}", child_name(name))),
         config_hash: deployment.and_then(annotation(CONFIG_HASH)),
         tools: match outcome {
             // What runs is the last good one; its tools are those it was said to have.
-            Outcome::Kept(_) | Outcome::Failed(..) => before.map(|status| status.tools.clone()).unwrap_or_default(),
+            Outcome::Kept(_) | Outcome::Failed(..) => before
+                .map(|status| status.tools.clone())
+                .unwrap_or_default(),
             Outcome::Applied(_) | Outcome::NotServed => validated.tools.clone(),
         },
         conditions: conditions::next(previous, verdicts, generation, now),
@@ -77,43 +87,79 @@ pub fn status(
 
 /// The value of an annotation of the Deployment's pods.
 pub fn annotation(key: &str) -> impl Fn(&Deployment) -> Option<String> + '_ {
-    move |deployment| deployment.spec.as_ref()?.template.metadata.as_ref()?.annotations.as_ref()?.get(key).cloned()
+    move |deployment| {
+        deployment
+            .spec
+            .as_ref()?
+            .template
+            .metadata
+            .as_ref()?
+            .annotations
+            .as_ref()?
+            .get(key)
+            .cloned()
+    }
 }
 
 /// Are there as many pods that can answer as there should be?
 fn available(outcome: &Outcome<'_>) -> Verdict {
     let Some(deployment) = outcome.deployment() else {
         return match outcome {
-            Outcome::NotServed => {
-                Verdict::yes("NotServed", "it has no voices and is loaded by the Spirits that route to it")
-            }
+            Outcome::NotServed => Verdict::yes(
+                "NotServed",
+                "it has no voices and is loaded by the Spirits that route to it",
+            ),
             _ => Verdict::no("NotDeployed", "there are no pods yet"),
         };
     };
-    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let wanted = deployment
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.replicas)
+        .unwrap_or(1);
     if wanted == 0 {
-        return Verdict::no("ScaledToZero", "it is scaled to no pods; set spec.runtime.replicas");
+        return Verdict::no(
+            "ScaledToZero",
+            "it is scaled to no pods; set spec.runtime.replicas",
+        );
     }
     let none = DeploymentStatus::default();
     let pods = deployment.status.as_ref().unwrap_or(&none);
     let count = pods.available_replicas.unwrap_or(0);
     let says = |type_: &str| {
-        let condition = pods.conditions.iter().flatten().find(|condition| condition.type_ == type_);
-        condition.map(|condition| (condition.status.as_str(), condition.reason.as_deref().unwrap_or_default()))
+        let condition = pods
+            .conditions
+            .iter()
+            .flatten()
+            .find(|condition| condition.type_ == type_);
+        condition.map(|condition| {
+            (
+                condition.status.as_str(),
+                condition.reason.as_deref().unwrap_or_default(),
+            )
+        })
     };
     if matches!(says("Available"), Some(("True", _))) && count > 0 {
         // No count here: it would make every step of a rollout a change of status.
         return Verdict::yes("PodsAvailable", "enough pods answer");
     }
     if let Some((_, reason @ "FailedCreate")) = says("ReplicaFailure") {
-        let message = pods.conditions.iter().flatten().find(|condition| condition.type_ == "ReplicaFailure");
-        let message = message.and_then(|condition| condition.message.clone()).unwrap_or_default();
+        let message = pods
+            .conditions
+            .iter()
+            .flatten()
+            .find(|condition| condition.type_ == "ReplicaFailure");
+        let message = message
+            .and_then(|condition| condition.message.clone())
+            .unwrap_or_default();
         return Verdict::no(reason, format!("pods cannot be created: {message}"));
     }
     let child = deployment.metadata.name.as_deref().unwrap_or_default();
     Verdict::no(
         "PodsNotAvailable",
-        format!("{count} of {wanted} pods answer; see `kubectl describe pods` of Deployment {child:?} if that stays so"),
+        format!(
+            "{count} of {wanted} pods answer; see `kubectl describe pods` of Deployment {child:?} if that stays so"
+        ),
     )
 }
 
@@ -135,16 +181,25 @@ fn ready(verdicts: &[(&'static str, Verdict)], outcome: &Outcome<'_>) -> Verdict
             "RolloutStuck",
             "pods of the new configuration do not get ready and those of the former one serve; see `kubectl describe pods`",
         ),
-        Outcome::Applied(_) | Outcome::Kept(_) | Outcome::Failed(..) => Verdict::yes("Serving", "it answers"),
+        Outcome::Applied(_) | Outcome::Kept(_) | Outcome::Failed(..) => {
+            Verdict::yes("Serving", "it answers")
+        }
     }
 }
 
 fn is_stuck(deployment: &Deployment) -> bool {
-    let conditions = deployment.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let conditions = deployment
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
     let mut progressing = conditions.filter(|condition| condition.type_ == "Progressing");
     progressing.any(|condition| condition.status == "False")
 }
 
 /// The conditions that deserve an Event when they become false. The others follow from these, or from the pods', which
 /// have Events of their own.
-pub const WARNED_OF: [&str; 3] = [super::validate::ACCEPTED, super::validate::SECRETS_RESOLVED, CONDUITS_READY];
+pub const WARNED_OF: [&str; 3] = [
+    super::validate::ACCEPTED,
+    super::validate::SECRETS_RESOLVED,
+    CONDUITS_READY,
+];

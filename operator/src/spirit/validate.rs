@@ -52,7 +52,12 @@ pub fn validate(spirit: &Spirit, name: &str, read: &Dereferenced) -> serde_json:
         Ok(config) => (Vec::new(), Some(config)),
         Err(problems) => (problems, None),
     };
-    let mut secrets = verdict(&problems, ConditionType::SecretsResolved, "Resolved", "every Secret and key is there");
+    let mut secrets = verdict(
+        &problems,
+        ConditionType::SecretsResolved,
+        "Resolved",
+        "every Secret and key is there",
+    );
     if let DefaultRedis::Missing(message) = &read.default_redis {
         secrets = if secrets.holds() {
             Verdict::no("DefaultRedisMissing", message.clone())
@@ -62,23 +67,41 @@ pub fn validate(spirit: &Spirit, name: &str, read: &Dereferenced) -> serde_json:
     }
     let resolved = secrets.holds();
     let verdicts = vec![
-        (ACCEPTED, verdict(&problems, ConditionType::Accepted, "Accepted", "the spec is sound")),
+        (
+            ACCEPTED,
+            verdict(
+                &problems,
+                ConditionType::Accepted,
+                "Accepted",
+                "the spec is sound",
+            ),
+        ),
         (SECRETS_RESOLVED, secrets),
-        (CONDUITS_READY, conduits(&problems, &read.around.conduits, config.as_ref())),
+        (CONDUITS_READY, conduits(&problems, &read.around.conduits)),
     ];
-    let tools = config.as_ref().map(|config| tools(config, &read.around.conduits)).unwrap_or_default();
+    let tools = config
+        .as_ref()
+        .map(|config| tools(config, &read.around.conduits))
+        .unwrap_or_default();
     let plan = match config {
         Some(config) if resolved => Some(plan(&config, read)?),
         _ => None,
     };
-    Ok(Validated { verdicts, plan, tools })
+    Ok(Validated {
+        verdicts,
+        plan,
+        tools,
+    })
 }
 
 fn plan(config: &RuntimeConfig, read: &Dereferenced) -> serde_json::Result<Plan> {
     let files = config.secret_files();
     let mut secrets = BTreeMap::<_, BTreeSet<_>>::new();
     for file in &files {
-        secrets.entry(file.name.clone()).or_default().insert(file.key.clone());
+        secrets
+            .entry(file.name.clone())
+            .or_default()
+            .insert(file.key.clone());
     }
     Ok(Plan {
         config: config.to_json()?,
@@ -93,7 +116,10 @@ fn hash_of_values(files: &BTreeSet<SecretFile>, read: &Dereferenced) -> serde_js
     use secrecy::ExposeSecret;
     let mut digest = Sha256::new();
     for file in files {
-        let value = read.values.get(&file.name).and_then(|data| data.get(&file.key));
+        let value = read
+            .values
+            .get(&file.name)
+            .and_then(|data| data.get(&file.key));
         match (value, &read.default_redis) {
             (Some(ByteString(value)), _) => digest.update(Sha256::digest(value)),
             (None, DefaultRedis::Url(url)) => digest.update(Sha256::digest(url.expose_secret())),
@@ -105,31 +131,41 @@ fn hash_of_values(files: &BTreeSet<SecretFile>, read: &Dereferenced) -> serde_js
 
 /// False when a problem says so, with the first problem's reason and every such problem's message.
 fn verdict(problems: &[Problem], condition: ConditionType, good: &str, message: &str) -> Verdict {
-    let mut found = problems.iter().filter(|problem| problem.condition == condition).peekable();
+    let mut found = problems
+        .iter()
+        .filter(|problem| problem.condition == condition)
+        .peekable();
     match found.peek() {
         None => Verdict::yes(good, message),
         Some(first) => {
             let reason = first.reason.as_str();
-            Verdict::no(reason, found.map(ToString::to_string).collect::<Vec<_>>().join("; "))
+            Verdict::no(
+                reason,
+                found
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            )
         }
     }
 }
 
 /// Compiling tells whether the Conduits are there and sound; their own status, whether they answer.
-fn conduits(
-    problems: &[Problem],
-    conduits: &BTreeMap<String, Conduit>,
-    config: Option<&RuntimeConfig>,
-) -> Verdict {
-    let compiled = verdict(problems, ConditionType::ConduitsReady, "Ready", "every Conduit answers");
+fn conduits(problems: &[Problem], used: &BTreeMap<String, Conduit>) -> Verdict {
+    let compiled = verdict(
+        problems,
+        ConditionType::ConduitsReady,
+        "Ready",
+        "every Conduit answers",
+    );
     if !compiled.holds() {
         return compiled;
     }
-    let used = config.iter().flat_map(|config| config.spirits.values()).flat_map(|spirit| &spirit.conduits);
-    let used: BTreeSet<&str> = used.map(|conduit| conduit.name.as_str()).collect();
-    let mut silent = used.iter().filter_map(|name| {
-        let status = conduits.get(*name)?.status.as_ref();
-        let ready = status.and_then(|status| conditions::find(&status.conditions, "Ready"));
+    let mut silent = used.iter().filter_map(|(name, conduit)| {
+        let ready = conduit
+            .status
+            .as_ref()
+            .and_then(|status| conditions::find(&status.conditions, "Ready"));
         match ready {
             Some(ready) if ready.status == "True" => None,
             Some(ready) => Some(format!("Conduit {name:?} is not ready: {}", ready.message)),
@@ -137,18 +173,32 @@ fn conduits(
         }
     });
     match (silent.next(), used.is_empty()) {
-        (Some(first), _) => Verdict::no("ConduitNotReady", silent.fold(first, |all, next| format!("{all}; {next}"))),
+        (Some(first), _) => Verdict::no(
+            "ConduitNotReady",
+            silent.fold(first, |all, next| format!("{all}; {next}")),
+        ),
         (None, true) => Verdict::yes("NoneUsed", "no Conduit is used"),
         (None, false) => compiled,
     }
 }
 
 fn tools(config: &RuntimeConfig, conduits: &BTreeMap<String, Conduit>) -> Vec<String> {
-    let Some(front) = config.front() else { return Vec::new() };
-    let mut names: Vec<String> = front.actions.iter().map(|action| action.name.clone()).collect();
+    let Some(front) = config.front() else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = front
+        .actions
+        .iter()
+        .map(|action| action.name.clone())
+        .collect();
     for conduit in &front.conduits {
-        let status = conduits.get(&conduit.name).and_then(|known| known.status.as_ref());
-        let offered = status.iter().flat_map(|status| &status.tools).filter(|tool| conduit.offers(&tool.name));
+        let status = conduits
+            .get(&conduit.name)
+            .and_then(|known| known.status.as_ref());
+        let offered = status
+            .iter()
+            .flat_map(|status| &status.tools)
+            .filter(|tool| conduit.offers(&tool.name));
         names.extend(offered.map(|tool| tool.name.clone()));
     }
     names

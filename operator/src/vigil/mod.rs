@@ -38,7 +38,11 @@ impl VigilContext {
     /// With nothing known yet.
     #[must_use]
     pub fn new(ctx: Context) -> Self {
-        Self { ctx, references: References::default(), retries: Retries::default() }
+        Self {
+            ctx,
+            references: References::default(),
+            retries: Retries::default(),
+        }
     }
 }
 
@@ -47,16 +51,31 @@ pub async fn run(ctx: Context, scope: &Scope, stop: watch::Receiver<bool>) {
     let settings = Arc::clone(&ctx.settings);
     let shared = Arc::new(VigilContext::new(ctx));
     let controller = controller::of::<Vigil>(scope, settings.concurrency, stop);
-    let is_ready = |vigil: &Vigil| conditions_of(vigil).is_some_and(|all| conditions::is_true(all, ACCEPTED));
-    shared.ctx.metrics.count_objects(KIND, controller::census(controller.store(), is_ready));
+    let is_ready =
+        |vigil: &Vigil| conditions_of(vigil).is_some_and(|all| conditions::is_true(all, ACCEPTED));
+    shared
+        .ctx
+        .metrics
+        .count_objects(KIND, controller::census(controller.store(), is_ready));
     let spirits = Arc::clone(&shared);
     let gone = Arc::clone(&shared);
     let stream = controller
-        .watches(scope.api::<Spirit>(), watcher::Config::default(), move |spirit| {
-            spirits.references.to(Target::Spirit, &spirit.namespace().unwrap_or_default(), &spirit.name_any())
-        })
+        .watches(
+            scope.api::<Spirit>(),
+            watcher::Config::default(),
+            move |spirit| {
+                spirits.references.to(
+                    Target::Spirit,
+                    &spirit.namespace().unwrap_or_default(),
+                    &spirit.name_any(),
+                )
+            },
+        )
         .run(reconcile, error_policy, shared);
-    controller::drain(KIND, stream, |vigil| gone.references.record(vigil, HashSet::new())).await;
+    controller::drain(KIND, stream, |vigil| {
+        gone.references.record(vigil, HashSet::new());
+    })
+    .await;
 }
 
 /// Says whether the Vigil is about a conversation that there can be.
@@ -68,7 +87,10 @@ pub async fn reconcile(vigil: Arc<Vigil>, shared: Arc<VigilContext>) -> Result<A
     controller::timed(KIND, &vigil, &shared.ctx.metrics, &shared.retries, work).await
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature that the controller asks for")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature that the controller asks for"
+)]
 fn error_policy(vigil: Arc<Vigil>, error: &Error, shared: Arc<VigilContext>) -> Action {
     controller::retry(vigil.as_ref(), error, &shared.retries)
 }
@@ -83,11 +105,15 @@ async fn steps(vigil: &Vigil, shared: &VigilContext) -> Result<Action, Error> {
     if vigil.metadata.deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
-    let namespace = vigil.namespace().ok_or(Error::Incomplete { kind: KIND, field: "namespace" })?;
+    let namespace = vigil.namespace().ok_or(Error::Incomplete {
+        kind: KIND,
+        field: "namespace",
+    })?;
     let name = &vigil.spec.spirit_ref.name;
-    shared
-        .references
-        .record(&ObjectRef::from_obj(vigil), HashSet::from([(Target::Spirit, name.clone())]));
+    shared.references.record(
+        &ObjectRef::from_obj(vigil),
+        HashSet::from([(Target::Spirit, name.clone())]),
+    );
     let spirit = Api::<Spirit>::namespaced(shared.ctx.client.clone(), &namespace)
         .get_opt(name)
         .await
@@ -96,25 +122,41 @@ async fn steps(vigil: &Vigil, shared: &VigilContext) -> Result<Action, Error> {
     let now = Timestamp::now();
     let compute = |vigil: &Vigil| {
         let previous = conditions_of(vigil).unwrap_or_default();
-        Own { conditions: conditions::next(previous, vec![(ACCEPTED, verdict.clone())], vigil.metadata.generation, now) }
+        Own {
+            conditions: conditions::next(
+                previous,
+                vec![(ACCEPTED, verdict.clone())],
+                vigil.metadata.generation,
+                now,
+            ),
+        }
     };
     let current = |vigil: &Vigil| {
         let own = conditions::find(conditions_of(vigil)?, ACCEPTED)?;
-        Some(Own { conditions: vec![own.clone()] })
+        Some(Own {
+            conditions: vec![own.clone()],
+        })
     };
     let change = crate::status::write(&shared.ctx, vigil, current, compute).await?;
     if let Some(change) = change {
         let before = change.before.map(|own| own.conditions).unwrap_or_default();
         for condition in conditions::newly_false(&before, &change.after.conditions) {
             let about = vigil.object_ref(&());
-            shared.ctx.events.warning(&about, "Reconcile", &condition.reason, &condition.message).await;
+            shared
+                .ctx
+                .events
+                .warning(&about, "Reconcile", &condition.reason, &condition.message)
+                .await;
         }
     }
     Ok(Action::requeue(jittered(RESYNC)))
 }
 
 fn conditions_of(vigil: &Vigil) -> Option<&[Condition]> {
-    vigil.status.as_ref().map(|VigilStatus { conditions, .. }| conditions.as_slice())
+    vigil
+        .status
+        .as_ref()
+        .map(|VigilStatus { conditions, .. }| conditions.as_slice())
 }
 
 /// Is there such a conversation? Pure.
@@ -123,24 +165,40 @@ fn accept(vigil: &VigilSpec, spirit: Option<&Spirit>) -> Verdict {
     let Some(spirit) = spirit else {
         return Verdict::no(
             "SpiritNotFound",
-            format!("there is no Spirit {name:?} in this namespace; create it, or make a Vigil for another"),
+            format!(
+                "there is no Spirit {name:?} in this namespace; create it, or make a Vigil for another"
+            ),
         );
     };
     let voices = &spirit.spec.voices;
     if voices.is_empty() {
         return Verdict::no(
             "SpiritNotServed",
-            format!("Spirit {name:?} has no voices, and so no conversations of its own; name the Spirit that routes to it"),
+            format!(
+                "Spirit {name:?} has no voices, and so no conversations of its own; name the Spirit that routes to it"
+            ),
         );
     }
     if vigil.session == VigilSpec::EVERY_SESSION {
-        return Verdict::yes("Accepted", format!("it is about every conversation of Spirit {name:?}"));
+        return Verdict::yes(
+            "Accepted",
+            format!("it is about every conversation of Spirit {name:?}"),
+        );
     }
-    let voice = vigil.session.split_once('/').map_or(vigil.session.as_str(), |(voice, _)| voice);
+    let voice = vigil
+        .session
+        .split_once('/')
+        .map_or(vigil.session.as_str(), |(voice, _)| voice);
     if voices.iter().any(|known| known.name == voice) {
-        return Verdict::yes("Accepted", format!("it is about a conversation of Spirit {name:?}"));
+        return Verdict::yes(
+            "Accepted",
+            format!("it is about a conversation of Spirit {name:?}"),
+        );
     }
-    let known: Vec<String> = voices.iter().map(|voice| format!("{:?}", voice.name)).collect();
+    let known: Vec<String> = voices
+        .iter()
+        .map(|voice| format!("{:?}", voice.name))
+        .collect();
     Verdict::no(
         "VoiceNotFound",
         format!(

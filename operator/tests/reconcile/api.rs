@@ -34,7 +34,11 @@ impl Api {
                     return Err(std::io::Error::other("connection refused"));
                 }
                 let (parts, body) = request.into_parts();
-                let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
+                let body = body
+                    .collect()
+                    .await
+                    .map_err(std::io::Error::other)?
+                    .to_bytes();
                 let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
                 Ok(api.answer(&parts.method, parts.uri.path(), &parts.headers, body))
             }
@@ -44,7 +48,8 @@ impl Api {
 
     pub fn context(&self, arguments: &[&str]) -> Context {
         use clap::Parser;
-        let settings = Settings::try_parse_from(std::iter::once(&"eywa-operator").chain(arguments)).unwrap();
+        let settings =
+            Settings::try_parse_from(std::iter::once(&"eywa-operator").chain(arguments)).unwrap();
         Context {
             client: self.client(),
             events: Events::new(self.client(), "test"),
@@ -57,7 +62,11 @@ impl Api {
     pub fn put(&self, path: &str, mut object: Value) {
         let mut state = self.0.lock().unwrap();
         let name = path.rsplit('/').next().unwrap();
-        let namespace = path.split('/').skip_while(|part| *part != "namespaces").nth(1).unwrap();
+        let namespace = path
+            .split('/')
+            .skip_while(|part| *part != "namespaces")
+            .nth(1)
+            .unwrap();
         object["metadata"]["name"] = name.into();
         object["metadata"]["namespace"] = namespace.into();
         object["metadata"]["uid"] = format!("uid-of-{path}").into();
@@ -90,8 +99,18 @@ impl Api {
     /// Every path that exists, but for those that were put.
     pub fn made(&self) -> Vec<String> {
         let state = self.0.lock().unwrap();
-        let is_made = |object: &&Value| !object["metadata"]["uid"].as_str().unwrap_or_default().starts_with("uid-of");
-        state.objects.iter().filter(|(_, object)| is_made(object)).map(|(path, _)| path.clone()).collect()
+        let is_made = |object: &&Value| {
+            !object["metadata"]["uid"]
+                .as_str()
+                .unwrap_or_default()
+                .starts_with("uid-of")
+        };
+        state
+            .objects
+            .iter()
+            .filter(|(_, object)| is_made(object))
+            .map(|(path, _)| path.clone())
+            .collect()
     }
 
     /// The writes since the last call, Events left out.
@@ -102,12 +121,19 @@ impl Api {
     /// The reasons of the Events since the last call.
     pub fn events(&self) -> Vec<String> {
         let events = std::mem::take(&mut self.0.lock().unwrap().events);
-        events.iter().map(|event| event["reason"].as_str().unwrap().to_owned()).collect()
+        events
+            .iter()
+            .map(|event| event["reason"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// From now on, writes of this path are refused with this code.
     pub fn refuse(&self, path: &str, code: u16) {
-        self.0.lock().unwrap().refusals.insert(path.to_owned(), code);
+        self.0
+            .lock()
+            .unwrap()
+            .refusals
+            .insert(path.to_owned(), code);
     }
 
     /// Takes the server away, or brings it back.
@@ -117,7 +143,9 @@ impl Api {
 
     /// What the Deployment controller would say once all pods are ready.
     pub fn pods_become_ready(&self, deployment: &str) {
-        let replicas = self.get(deployment).unwrap()["spec"]["replicas"].as_i64().unwrap_or(1);
+        let replicas = self.get(deployment).unwrap()["spec"]["replicas"]
+            .as_i64()
+            .unwrap_or(1);
         self.edit(
             deployment,
             json!({"status": {
@@ -127,10 +155,19 @@ impl Api {
         );
     }
 
-    fn answer(&self, method: &Method, path: &str, headers: &http::HeaderMap, body: Value) -> Response<Body> {
+    fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &http::HeaderMap,
+        body: Value,
+    ) -> Response<Body> {
         let mut state = self.0.lock().unwrap();
         if *method == Method::GET {
-            let accepts = headers.get("accept").and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+            let accepts = headers
+                .get("accept")
+                .and_then(|accept| accept.to_str().ok())
+                .unwrap_or_default();
             return match state.objects.get(path) {
                 None => failure(404, "NotFound"),
                 Some(object) if accepts.contains("PartialObjectMetadata") => success(&json!({
@@ -143,7 +180,10 @@ impl Api {
             state.events.push(body.clone());
             return success(&body);
         }
-        state.writes.push(format!("{method} {}", path.split("/namespaces/").nth(1).unwrap()));
+        state.writes.push(format!(
+            "{method} {}",
+            path.split("/namespaces/").nth(1).unwrap()
+        ));
         if let Some(code) = state.refusals.get(path) {
             return failure(*code, "Invalid");
         }
@@ -151,11 +191,16 @@ impl Api {
         let version = state.version;
         match *method {
             Method::PATCH => {
-                let (path, status) = path.strip_suffix("/status").map_or((path, false), |path| (path, true));
+                let (path, status) = path
+                    .strip_suffix("/status")
+                    .map_or((path, false), |path| (path, true));
                 if status && !state.objects.contains_key(path) {
                     return failure(404, "NotFound");
                 }
-                let object = state.objects.entry(path.to_owned()).or_insert_with(|| json!({"metadata": {"uid": format!("made-{version}")}}));
+                let object = state
+                    .objects
+                    .entry(path.to_owned())
+                    .or_insert_with(|| json!({"metadata": {"uid": format!("made-{version}")}}));
                 let before = object.clone();
                 merge(object, &body);
                 if *object != before {
@@ -178,7 +223,9 @@ impl Api {
                 success(&object)
             }
             Method::PUT => {
-                let Some(object) = state.objects.get_mut(path) else { return failure(404, "NotFound") };
+                let Some(object) = state.objects.get_mut(path) else {
+                    return failure(404, "NotFound");
+                };
                 if object["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"] {
                     return failure(409, "Conflict");
                 }
@@ -225,10 +272,13 @@ fn failure(code: u16, reason: &str) -> Response<Body> {
 
 /// The condition of an object, as `status reason: message`.
 pub fn condition(object: &Value, type_: &str) -> String {
-    let conditions = object["status"]["conditions"].as_array().unwrap_or_else(|| panic!("no conditions in {object}"));
-    let found = conditions.iter().find(|condition| condition["type"] == type_);
+    let conditions = object["status"]["conditions"]
+        .as_array()
+        .unwrap_or_else(|| panic!("no conditions in {object}"));
+    let found = conditions
+        .iter()
+        .find(|condition| condition["type"] == type_);
     let found = found.unwrap_or_else(|| panic!("no condition {type_} in {conditions:?}"));
     let text = |key: &str| found[key].as_str().unwrap().to_owned();
     format!("{} {}: {}", text("status"), text("reason"), text("message"))
 }
-

@@ -1,7 +1,5 @@
 //! A Conduit's reconcile, against an API server and MCP servers in memory.
 
-
-
 use crate::api::{Api, condition};
 use async_trait::async_trait;
 use eywa_crds::{Conduit, runtime_config::CompiledConduit};
@@ -36,8 +34,14 @@ impl Probe for Server {
         network: Arc<Policy>,
     ) -> Result<Findings, String> {
         assert_eq!(network.namespace.as_deref(), Some("cafe"));
-        let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {}", value.expose_secret())).collect();
-        self.asked.lock().unwrap().push(format!("{} {}", conduit.url, headers.join(", ")));
+        let headers: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.expose_secret()))
+            .collect();
+        self.asked
+            .lock()
+            .unwrap()
+            .push(format!("{} {}", conduit.url, headers.join(", ")));
         self.answer.lock().unwrap().clone()
     }
 }
@@ -51,14 +55,29 @@ struct Shop {
 impl Shop {
     fn new(spec: Value) -> Self {
         let api = Api::default();
-        api.put(CONDUIT, json!({"apiVersion": "eywa.dev/v1alpha1", "kind": "Conduit", "spec": spec}));
-        let server = Arc::new(Server { answer: Mutex::new(Ok(findings(&["menu_list"]))), asked: Mutex::default() });
-        let shared = Arc::new(ConduitContext::new(api.context(&[]), Arc::<Server>::clone(&server)));
-        Self { api, server, shared }
+        api.put(
+            CONDUIT,
+            json!({"apiVersion": "eywa.dev/v1alpha1", "kind": "Conduit", "spec": spec}),
+        );
+        let server = Arc::new(Server {
+            answer: Mutex::new(Ok(findings(&["menu_list"]))),
+            asked: Mutex::default(),
+        });
+        let shared = Arc::new(ConduitContext::new(
+            api.context(&[]),
+            Arc::<Server>::clone(&server),
+        ));
+        Self {
+            api,
+            server,
+            shared,
+        }
     }
 
     async fn reconcile(&self) {
-        reconcile(self.api.read::<Conduit>(CONDUIT), Arc::clone(&self.shared)).await.unwrap();
+        reconcile(self.api.read::<Conduit>(CONDUIT), Arc::clone(&self.shared))
+            .await
+            .unwrap();
     }
 
     fn condition(&self, type_: &str) -> String {
@@ -77,19 +96,33 @@ fn findings(tools: &[&str]) -> Findings {
         server_version: Some("1.2".into()),
         tools: tools
             .iter()
-            .map(|name| FoundTool { name: (*name).into(), description: "d".into(), schema: json!({"type": "object"}) })
+            .map(|name| FoundTool {
+                name: (*name).into(),
+                description: "d".into(),
+                schema: json!({"type": "object"}),
+            })
             .collect(),
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_is_probed_and_its_tools_are_told() {
-    let shop = Shop::new(json!({"url": "http://shop.cafe.svc:8000/mcp", "tools": {"allow": ["*"], "deny": ["drop_*"]}}));
+    let shop = Shop::new(
+        json!({"url": "http://shop.cafe.svc:8000/mcp", "tools": {"allow": ["*"], "deny": ["drop_*"]}}),
+    );
     *shop.server.answer.lock().unwrap() = Ok(findings(&["menu_list", "drop_tables", "cart"]));
     shop.reconcile().await;
-    assert_eq!(shop.condition("Ready"), "True Ready: its tools can be called");
+    assert_eq!(
+        shop.condition("Ready"),
+        "True Ready: its tools can be called"
+    );
     let status = shop.api.get(CONDUIT).unwrap()["status"].clone();
-    let names: Vec<_> = status["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect();
+    let names: Vec<_> = status["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].clone())
+        .collect();
     assert_eq!(names, ["cart", "menu_list"]);
     assert_eq!(status["toolCount"], 2);
     assert_eq!(status["server"], json!({"name": "shop", "version": "1.2"}));
@@ -125,7 +158,10 @@ async fn a_server_that_does_not_answer_keeps_its_last_known_tools_and_is_asked_a
     *shop.server.answer.lock().unwrap() = Err("connection refused; is the server running?".into());
     tokio::time::advance(std::time::Duration::from_secs(121)).await;
     shop.reconcile().await;
-    assert_eq!(shop.condition("Connected"), "False ProbeFailed: connection refused; is the server running?");
+    assert_eq!(
+        shop.condition("Connected"),
+        "False ProbeFailed: connection refused; is the server running?"
+    );
     assert!(shop.condition("Ready").starts_with("False ProbeFailed"));
     assert_eq!(shop.api.get(CONDUIT).unwrap()["status"]["toolCount"], 1);
     assert_eq!(shop.api.events(), ["Connected", "ProbeFailed"]);
@@ -134,7 +170,10 @@ async fn a_server_that_does_not_answer_keeps_its_last_known_tools_and_is_asked_a
     tokio::time::advance(std::time::Duration::from_secs(2)).await;
     shop.reconcile().await;
     assert_eq!(shop.asked().len(), 2);
-    assert_eq!(shop.condition("Ready"), "True Ready: its tools can be called");
+    assert_eq!(
+        shop.condition("Ready"),
+        "True Ready: its tools can be called"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,19 +184,42 @@ async fn a_header_s_secret_is_sent_and_its_rotation_probes_at_once() {
     }));
     let secret = "/api/v1/namespaces/cafe/secrets/shop";
     shop.reconcile().await;
-    assert!(shop.condition("Accepted").starts_with("False SecretNotFound"), "{}", shop.condition("Accepted"));
+    assert!(
+        shop.condition("Accepted")
+            .starts_with("False SecretNotFound"),
+        "{}",
+        shop.condition("Accepted")
+    );
     assert!(shop.condition("Connected").starts_with("Unknown NotProbed"));
     assert_eq!(shop.asked(), [""; 0]);
-    assert_eq!(shop.shared.references.to(Target::Secret, "cafe", "shop").len(), 1);
+    assert_eq!(
+        shop.shared
+            .references
+            .to(Target::Secret, "cafe", "shop")
+            .len(),
+        1
+    );
 
-    shop.api.put(secret, json!({"apiVersion": "v1", "kind": "Secret", "data": {"bearer": "b25l"}}));
+    shop.api.put(
+        secret,
+        json!({"apiVersion": "v1", "kind": "Secret", "data": {"bearer": "b25l"}}),
+    );
     shop.reconcile().await;
-    assert_eq!(shop.asked(), ["http://shop.cafe.svc:8000/mcp Authorization: one"]);
+    assert_eq!(
+        shop.asked(),
+        ["http://shop.cafe.svc:8000/mcp Authorization: one"]
+    );
     assert!(shop.condition("Ready").starts_with("True"));
 
-    shop.api.put(secret, json!({"apiVersion": "v1", "kind": "Secret", "data": {"bearer": "dHdv"}}));
+    shop.api.put(
+        secret,
+        json!({"apiVersion": "v1", "kind": "Secret", "data": {"bearer": "dHdv"}}),
+    );
     shop.reconcile().await;
-    assert_eq!(shop.asked(), ["http://shop.cafe.svc:8000/mcp Authorization: two"]);
+    assert_eq!(
+        shop.asked(),
+        ["http://shop.cafe.svc:8000/mcp Authorization: two"]
+    );
     assert!(!shop.api.get(CONDUIT).unwrap().to_string().contains("two"));
 }
 
@@ -166,7 +228,10 @@ async fn an_address_that_is_not_allowed_is_never_asked() {
     let shop = Shop::new(json!({"url": "http://169.254.169.254/mcp"}));
     shop.reconcile().await;
     let accepted = shop.condition("Accepted");
-    assert!(accepted.starts_with("False AddressNotAllowed") && accepted.contains("169.254.169.254"), "{accepted}");
+    assert!(
+        accepted.starts_with("False AddressNotAllowed") && accepted.contains("169.254.169.254"),
+        "{accepted}"
+    );
     assert_eq!(shop.asked(), [""; 0]);
 }
 
@@ -182,7 +247,10 @@ async fn a_server_is_run_where_asked_and_taken_away_when_a_url_takes_its_place()
             "PATCH cafe/conduits/shop-tools/status",
         ]
     );
-    assert_eq!(shop.asked(), ["http://shop-tools-conduit.cafe.svc:9000/mcp "]);
+    assert_eq!(
+        shop.asked(),
+        ["http://shop-tools-conduit.cafe.svc:9000/mcp "]
+    );
     shop.reconcile().await;
     assert_eq!(shop.api.writes(), [""; 0]);
 

@@ -1,7 +1,5 @@
 //! A Spirit's reconcile, against an API server in memory.
 
-
-
 use crate::api::{Api, condition};
 use eywa_crds::Spirit;
 use eywa_operator::{
@@ -53,7 +51,9 @@ impl Cafe {
     }
 
     async fn reconcile(&self) -> Result<(), Error> {
-        reconcile(self.api.read::<Spirit>(SPIRIT), Arc::clone(&self.shared)).await.map(drop)
+        reconcile(self.api.read::<Spirit>(SPIRIT), Arc::clone(&self.shared))
+            .await
+            .map(drop)
     }
 
     /// Until nothing changes any more, and the pods are ready.
@@ -90,10 +90,20 @@ async fn a_spirit_gets_its_children_and_what_pods_need_comes_first() {
     );
     for path in cafe.api.made() {
         let child = cafe.api.get(&path).unwrap();
-        assert_eq!(child["metadata"]["ownerReferences"][0]["uid"], format!("uid-of-{SPIRIT}"), "{path}");
-        assert_eq!(child["metadata"]["labels"]["eywa.dev/spirit"], "barista", "{path}");
+        assert_eq!(
+            child["metadata"]["ownerReferences"][0]["uid"],
+            format!("uid-of-{SPIRIT}"),
+            "{path}"
+        );
+        assert_eq!(
+            child["metadata"]["labels"]["eywa.dev/spirit"], "barista",
+            "{path}"
+        );
     }
-    assert!(cafe.condition("Ready").starts_with("False PodsNotAvailable: 0 of 2 pods answer"));
+    assert!(
+        cafe.condition("Ready")
+            .starts_with("False PodsNotAvailable: 0 of 2 pods answer")
+    );
     assert_eq!(cafe.api.events(), ["RolloutStarted"]);
 
     cafe.api.pods_become_ready(DEPLOYMENT);
@@ -101,8 +111,14 @@ async fn a_spirit_gets_its_children_and_what_pods_need_comes_first() {
     assert_eq!(cafe.condition("Ready"), "True Serving: it answers");
     let status = cafe.api.get(SPIRIT).unwrap()["status"].clone();
     assert_eq!(status["url"], "http://barista-runtime.cafe.svc:8080");
-    assert_eq!((&status["replicas"], &status["readyReplicas"]), (&json!(2), &json!(2)));
-    assert_eq!(status["selector"], "app.kubernetes.io/name=eywa-runtime,eywa.dev/spirit=barista");
+    assert_eq!(
+        (&status["replicas"], &status["readyReplicas"]),
+        (&json!(2), &json!(2))
+    );
+    assert_eq!(
+        status["selector"],
+        "app.kubernetes.io/name=eywa-runtime,eywa.dev/spirit=barista"
+    );
     assert_eq!(status["observedGeneration"], 1);
     assert_eq!(cafe.api.events(), ["Ready"]);
 }
@@ -120,7 +136,9 @@ async fn a_reconcile_that_changes_nothing_writes_nothing() {
     assert_eq!(cafe.shared.ctx.metrics.writes("Deployment"), before);
     // Nor does an operator that was restarted.
     let restarted = Arc::new(SpiritContext::new(cafe.api.context(&[])));
-    reconcile(cafe.api.read::<Spirit>(SPIRIT), restarted).await.unwrap();
+    reconcile(cafe.api.read::<Spirit>(SPIRIT), restarted)
+        .await
+        .unwrap();
     assert_eq!(cafe.api.writes(), [""; 0]);
 }
 
@@ -131,7 +149,13 @@ async fn an_edit_of_a_child_by_hand_is_put_back() {
     cafe.api.edit(DEPLOYMENT, json!({"spec": {"replicas": 7}}));
     cafe.api.remove(CONFIG);
     cafe.reconcile().await.unwrap();
-    assert_eq!(cafe.api.writes()[..2], ["PATCH cafe/configmaps/barista-runtime", "PATCH cafe/deployments/barista-runtime"]);
+    assert_eq!(
+        cafe.api.writes()[..2],
+        [
+            "PATCH cafe/configmaps/barista-runtime",
+            "PATCH cafe/deployments/barista-runtime"
+        ]
+    );
     assert_eq!(cafe.api.get(DEPLOYMENT).unwrap()["spec"]["replicas"], 2);
 }
 
@@ -140,22 +164,36 @@ async fn a_missing_secret_is_named_and_its_creation_heals() {
     let cafe = Cafe::new(&[]);
     cafe.api.remove(WEB);
     cafe.reconcile().await.unwrap();
-    assert_eq!(cafe.api.made(), [""; 0], "nothing is made for a Spirit that cannot run");
+    assert_eq!(
+        cafe.api.made(),
+        [""; 0],
+        "nothing is made for a Spirit that cannot run"
+    );
     let condition = cafe.condition("SecretsResolved");
     assert!(condition.starts_with("False SecretNotFound"), "{condition}");
-    assert!(condition.contains(r#""web""#) && condition.contains(r#""signing-key""#), "{condition}");
+    assert!(
+        condition.contains(r#""web""#) && condition.contains(r#""signing-key""#),
+        "{condition}"
+    );
     assert!(cafe.condition("Ready").starts_with("False SecretNotFound"));
     assert!(cafe.condition("Accepted").starts_with("True"));
     assert_eq!(cafe.api.events(), ["SecretNotFound"]);
     let waiting = cafe.shared.references.to(Target::Secret, "cafe", "web");
-    assert_eq!(waiting.len(), 1, "the Secret's creation asks for a reconcile of the Spirit");
+    assert_eq!(
+        waiting.len(),
+        1,
+        "the Secret's creation asks for a reconcile of the Spirit"
+    );
 
     cafe.reconcile().await.unwrap();
     assert_eq!(cafe.api.events(), [""; 0], "the Event is not repeated");
 
     cafe.api.put(WEB, secret("signing-key", "d2hzZWNfZmFrZQ=="));
     cafe.settle().await;
-    assert_eq!(cafe.condition("SecretsResolved"), "True Resolved: every Secret and key is there");
+    assert_eq!(
+        cafe.condition("SecretsResolved"),
+        "True Resolved: every Secret and key is there"
+    );
     assert_eq!(cafe.condition("Ready"), "True Serving: it answers");
 }
 
@@ -169,25 +207,41 @@ async fn a_secret_that_goes_keeps_the_last_good_pods_running() {
     assert_eq!(cafe.api.writes(), ["PATCH cafe/spirits/barista/status"]);
     assert_eq!(cafe.api.get(DEPLOYMENT), deployment);
     let ready = cafe.condition("Ready");
-    assert!(ready.starts_with("False SecretKeyMissing") && ready.ends_with("(the last good pods keep running)"), "{ready}");
-    assert_eq!(cafe.condition("Available"), "True PodsAvailable: enough pods answer");
+    assert!(
+        ready.starts_with("False SecretKeyMissing")
+            && ready.ends_with("(the last good pods keep running)"),
+        "{ready}"
+    );
+    assert_eq!(
+        cafe.condition("Available"),
+        "True PodsAvailable: enough pods answer"
+    );
 }
 
 #[tokio::test]
 async fn a_rotated_secret_rolls_the_pods_and_its_value_is_nowhere() {
     let cafe = Cafe::new(&[]);
     cafe.settle().await;
-    let hash = |cafe: &Cafe| cafe.api.get(DEPLOYMENT).unwrap()["spec"]["template"]["metadata"]["annotations"]["eywa.dev/secrets-hash"].clone();
+    let hash = |cafe: &Cafe| {
+        cafe.api.get(DEPLOYMENT).unwrap()["spec"]["template"]["metadata"]["annotations"]["eywa.dev/secrets-hash"].clone()
+    };
     let before = hash(&cafe);
     // "rotated-value"
-    cafe.api.put(WEB, secret("signing-key", "cm90YXRlZC12YWx1ZQ=="));
+    cafe.api
+        .put(WEB, secret("signing-key", "cm90YXRlZC12YWx1ZQ=="));
     cafe.reconcile().await.unwrap();
-    assert_eq!(cafe.api.writes(), ["PATCH cafe/deployments/barista-runtime"]);
+    assert_eq!(
+        cafe.api.writes(),
+        ["PATCH cafe/deployments/barista-runtime"]
+    );
     assert_eq!(cafe.api.events(), ["RolloutStarted"]);
     assert_ne!(hash(&cafe), before);
     for path in cafe.api.made().iter().map(String::as_str).chain([SPIRIT]) {
         let text = cafe.api.get(path).unwrap().to_string();
-        assert!(!text.contains("rotated-value") && !text.contains("cm90YXRlZC12YWx1ZQ"), "{path}");
+        assert!(
+            !text.contains("rotated-value") && !text.contains("cm90YXRlZC12YWx1ZQ"),
+            "{path}"
+        );
     }
     // Another key of the same Secret is not mounted, and so no reason to roll.
     cafe.api.edit(WEB, json!({"data": {"unused": "eA=="}}));
@@ -200,11 +254,18 @@ async fn a_changed_persona_rolls_the_pods() {
     let cafe = Cafe::new(&[]);
     cafe.settle().await;
     let before = cafe.api.get(SPIRIT).unwrap()["status"]["configHash"].clone();
-    cafe.api.edit(SPIRIT, json!({"metadata": {"generation": 2}, "spec": {"persona": {"text": "You serve tea."}}}));
+    cafe.api.edit(
+        SPIRIT,
+        json!({"metadata": {"generation": 2}, "spec": {"persona": {"text": "You serve tea."}}}),
+    );
     cafe.reconcile().await.unwrap();
     assert_eq!(
         cafe.api.writes(),
-        ["PATCH cafe/configmaps/barista-runtime", "PATCH cafe/deployments/barista-runtime", "PATCH cafe/spirits/barista/status"]
+        [
+            "PATCH cafe/configmaps/barista-runtime",
+            "PATCH cafe/deployments/barista-runtime",
+            "PATCH cafe/spirits/barista/status"
+        ]
     );
     let status = cafe.api.get(SPIRIT).unwrap()["status"].clone();
     assert_ne!(status["configHash"], before);
@@ -216,7 +277,10 @@ async fn scaling_does_not_roll_the_pods() {
     let cafe = Cafe::new(&[]);
     cafe.settle().await;
     let template = cafe.api.get(DEPLOYMENT).unwrap()["spec"]["template"].clone();
-    cafe.api.edit(SPIRIT, json!({"metadata": {"generation": 2}, "spec": {"runtime": {"replicas": 5}}}));
+    cafe.api.edit(
+        SPIRIT,
+        json!({"metadata": {"generation": 2}, "spec": {"runtime": {"replicas": 5}}}),
+    );
     cafe.reconcile().await.unwrap();
     let deployment = cafe.api.get(DEPLOYMENT).unwrap();
     assert_eq!(deployment["spec"]["replicas"], 5);
@@ -232,38 +296,80 @@ async fn an_autoscaler_s_number_of_pods_is_left_alone() {
     ]}}));
     cafe.api.edit(SPIRIT, json!({"metadata": {"generation": 2}, "spec": {"runtime": {"autoscaling": {"min": 2, "max": 9}}}}));
     cafe.reconcile().await.unwrap();
-    let deployments = cafe.api.writes().into_iter().filter(|write| write.contains("deployments")).count();
-    assert_eq!(deployments, 2, "the number is handed over before it is let go");
-    assert!(cafe.api.get("/apis/autoscaling/v2/namespaces/cafe/horizontalpodautoscalers/barista-runtime").is_some());
+    let deployments = cafe
+        .api
+        .writes()
+        .into_iter()
+        .filter(|write| write.contains("deployments"))
+        .count();
+    assert_eq!(
+        deployments, 2,
+        "the number is handed over before it is let go"
+    );
+    assert!(
+        cafe.api
+            .get("/apis/autoscaling/v2/namespaces/cafe/horizontalpodautoscalers/barista-runtime")
+            .is_some()
+    );
 
-    cafe.api.edit(DEPLOYMENT, json!({"metadata": {"managedFields": null}, "spec": {"replicas": 6}}));
+    cafe.api.edit(
+        DEPLOYMENT,
+        json!({"metadata": {"managedFields": null}, "spec": {"replicas": 6}}),
+    );
     cafe.reconcile().await.unwrap();
     assert_eq!(cafe.api.get(DEPLOYMENT).unwrap()["spec"]["replicas"], 6);
-    assert!(!cafe.api.writes().iter().any(|write| write.contains("deployments")));
+    assert!(
+        !cafe
+            .api
+            .writes()
+            .iter()
+            .any(|write| write.contains("deployments"))
+    );
 
-    cafe.api.edit(SPIRIT, json!({"metadata": {"generation": 3}, "spec": {"runtime": {"autoscaling": null}}}));
+    cafe.api.edit(
+        SPIRIT,
+        json!({"metadata": {"generation": 3}, "spec": {"runtime": {"autoscaling": null}}}),
+    );
     cafe.reconcile().await.unwrap();
     assert_eq!(cafe.api.get(DEPLOYMENT).unwrap()["spec"]["replicas"], 2);
-    assert!(cafe.api.get("/apis/autoscaling/v2/namespaces/cafe/horizontalpodautoscalers/barista-runtime").is_none());
+    assert!(
+        cafe.api
+            .get("/apis/autoscaling/v2/namespaces/cafe/horizontalpodautoscalers/barista-runtime")
+            .is_none()
+    );
 }
 
 #[tokio::test]
-async fn a_spirit_without_stores_gets_a_copy_of_the_default_redis_url_and_loses_it_with_stores_of_its_own() {
+async fn a_spirit_without_stores_gets_a_copy_of_the_default_redis_url_and_loses_it_with_stores_of_its_own()
+ {
     let cafe = Cafe::new(&["--default-redis-secret=eywa-redis", "--pod-namespace=eywa"]);
     cafe.api.edit(SPIRIT, json!({"spec": {"stores": null}}));
     cafe.reconcile().await.unwrap();
     let condition = cafe.condition("SecretsResolved");
-    assert!(condition.starts_with("False DefaultRedisMissing") && condition.contains(r#""eywa-redis" of namespace "eywa""#), "{condition}");
+    assert!(
+        condition.starts_with("False DefaultRedisMissing")
+            && condition.contains(r#""eywa-redis" of namespace "eywa""#),
+        "{condition}"
+    );
     assert_eq!(cafe.api.made(), [""; 0]);
 
-    cafe.api.put("/api/v1/namespaces/eywa/secrets/eywa-redis", secret("url", "cmVkaXM6Ly9kZWZhdWx0"));
+    cafe.api.put(
+        "/api/v1/namespaces/eywa/secrets/eywa-redis",
+        secret("url", "cmVkaXM6Ly9kZWZhdWx0"),
+    );
     cafe.settle().await;
-    assert_eq!(cafe.api.get(COPY).unwrap()["data"], json!({"url": "cmVkaXM6Ly9kZWZhdWx0"}));
+    assert_eq!(
+        cafe.api.get(COPY).unwrap()["data"],
+        json!({"url": "cmVkaXM6Ly9kZWZhdWx0"})
+    );
     assert_eq!(cafe.condition("Ready"), "True Serving: it answers");
     cafe.reconcile().await.unwrap();
     assert_eq!(cafe.api.writes(), [""; 0]);
 
-    cafe.api.edit(SPIRIT, json!({"metadata": {"generation": 2}, "spec": spirit()["spec"]}));
+    cafe.api.edit(
+        SPIRIT,
+        json!({"metadata": {"generation": 2}, "spec": spirit()["spec"]}),
+    );
     cafe.reconcile().await.unwrap();
     assert_eq!(cafe.api.get(COPY), None);
 }
@@ -271,15 +377,24 @@ async fn a_spirit_without_stores_gets_a_copy_of_the_default_redis_url_and_loses_
 #[tokio::test]
 async fn an_object_of_someone_else_is_not_overwritten_and_the_status_says_so() {
     let cafe = Cafe::new(&[]);
-    cafe.api.put(CONFIG, json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"theirs": "yes"}}));
+    cafe.api.put(
+        CONFIG,
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"theirs": "yes"}}),
+    );
     let error = cafe.reconcile().await.unwrap_err();
     assert_eq!(error.label(), "not_ours");
-    assert_eq!(cafe.api.get(CONFIG).unwrap()["data"], json!({"theirs": "yes"}));
+    assert_eq!(
+        cafe.api.get(CONFIG).unwrap()["data"],
+        json!({"theirs": "yes"})
+    );
     let available = cafe.condition("Available");
     assert!(available.starts_with("False NotDeployed"), "{available}");
     assert_eq!(cafe.api.events(), ["NameTaken"]);
     let ready = cafe.condition("Ready");
-    assert!(ready.starts_with("False NameTaken") && ready.contains("ConfigMap barista-runtime exists"), "{ready}");
+    assert!(
+        ready.starts_with("False NameTaken") && ready.contains("ConfigMap barista-runtime exists"),
+        "{ready}"
+    );
 }
 
 #[tokio::test]
@@ -287,21 +402,36 @@ async fn pods_that_the_api_server_refuses_are_told_of_in_the_status() {
     let cafe = Cafe::new(&[]);
     cafe.settle().await;
     cafe.api.refuse(DEPLOYMENT, 422);
-    cafe.api.edit(SPIRIT, json!({"metadata": {"generation": 2}, "spec": {"persona": {"text": "You serve tea."}}}));
+    cafe.api.edit(
+        SPIRIT,
+        json!({"metadata": {"generation": 2}, "spec": {"persona": {"text": "You serve tea."}}}),
+    );
     assert_eq!(cafe.reconcile().await.unwrap_err().label(), "refused");
     let ready = cafe.condition("Ready");
-    assert!(ready.starts_with("False ChildRefused: apply Deployment barista-runtime"), "{ready}");
-    assert_eq!(cafe.condition("Available"), "True PodsAvailable: enough pods answer");
+    assert!(
+        ready.starts_with("False ChildRefused: apply Deployment barista-runtime"),
+        "{ready}"
+    );
+    assert_eq!(
+        cafe.condition("Available"),
+        "True PodsAvailable: enough pods answer"
+    );
 }
 
 #[tokio::test]
 async fn a_spirit_that_loses_its_voices_loses_its_pods() {
     let cafe = Cafe::new(&[]);
     cafe.settle().await;
-    cafe.api.edit(SPIRIT, json!({"metadata": {"generation": 2}, "spec": {"voices": null, "stores": null}}));
+    cafe.api.edit(
+        SPIRIT,
+        json!({"metadata": {"generation": 2}, "spec": {"voices": null, "stores": null}}),
+    );
     cafe.reconcile().await.unwrap();
     assert_eq!(cafe.api.made(), [""; 0]);
-    assert_eq!(cafe.condition("Ready"), "True NotServed: it can be routed to");
+    assert_eq!(
+        cafe.condition("Ready"),
+        "True NotServed: it can be routed to"
+    );
     assert_eq!(cafe.api.get(SPIRIT).unwrap()["status"]["replicas"], 0);
 }
 
@@ -311,8 +441,17 @@ async fn a_routed_spirit_s_needs_are_the_front_spirit_s_too() {
     let billing = "/apis/eywa.dev/v1alpha1/namespaces/cafe/spirits/billing";
     cafe.api.edit(SPIRIT, json!({"spec": {"pathfinder": {"routes": [{"spirit": "billing", "when": "text == 'invoice'"}]}}}));
     cafe.reconcile().await.unwrap();
-    assert!(cafe.condition("Accepted").starts_with("False SpiritNotFound"));
-    assert_eq!(cafe.shared.references.to(Target::Spirit, "cafe", "billing").len(), 1);
+    assert!(
+        cafe.condition("Accepted")
+            .starts_with("False SpiritNotFound")
+    );
+    assert_eq!(
+        cafe.shared
+            .references
+            .to(Target::Spirit, "cafe", "billing")
+            .len(),
+        1
+    );
 
     cafe.api.put(billing, json!({
         "apiVersion": "eywa.dev/v1alpha1", "kind": "Spirit",
@@ -323,20 +462,35 @@ async fn a_routed_spirit_s_needs_are_the_front_spirit_s_too() {
     cafe.reconcile().await.unwrap();
     let condition = cafe.condition("SecretsResolved");
     assert!(condition.contains(r#""openai""#), "{condition}");
-    assert_eq!(cafe.shared.references.to(Target::Secret, "cafe", "openai").len(), 1);
+    assert_eq!(
+        cafe.shared
+            .references
+            .to(Target::Secret, "cafe", "openai")
+            .len(),
+        1
+    );
 }
 
 #[tokio::test]
 async fn a_conduit_that_does_not_answer_is_told_of_and_does_not_keep_the_pods_away() {
     let cafe = Cafe::new(&[]);
     let tools = "/apis/eywa.dev/v1alpha1/namespaces/cafe/conduits/shop-tools";
-    cafe.api.edit(SPIRIT, json!({"spec": {"conduits": [{"name": "shop-tools", "tools": ["menu_*"]}]}}));
+    cafe.api.edit(
+        SPIRIT,
+        json!({"spec": {"conduits": [{"name": "shop-tools", "tools": ["menu_*"]}]}}),
+    );
     cafe.api.put(tools, json!({
         "apiVersion": "eywa.dev/v1alpha1", "kind": "Conduit", "spec": {"url": "http://shop-tools.cafe.svc:8000/mcp"},
     }));
     cafe.settle().await;
-    assert_eq!(cafe.condition("Available"), "True PodsAvailable: enough pods answer");
-    assert_eq!(cafe.condition("Ready"), r#"False ConduitNotReady: Conduit "shop-tools" has not been probed yet"#);
+    assert_eq!(
+        cafe.condition("Available"),
+        "True PodsAvailable: enough pods answer"
+    );
+    assert_eq!(
+        cafe.condition("Ready"),
+        r#"False ConduitNotReady: Conduit "shop-tools" has not been probed yet"#
+    );
 
     cafe.api.edit(tools, json!({"status": {
         "tools": [{"name": "menu_list", "schemaHash": "1"}, {"name": "drop_tables", "schemaHash": "2"}],
@@ -344,13 +498,19 @@ async fn a_conduit_that_does_not_answer_is_told_of_and_does_not_keep_the_pods_aw
     }}));
     cafe.reconcile().await.unwrap();
     assert_eq!(cafe.condition("Ready"), "True Serving: it answers");
-    assert_eq!(cafe.api.get(SPIRIT).unwrap()["status"]["tools"], json!(["menu_list"]));
+    assert_eq!(
+        cafe.api.get(SPIRIT).unwrap()["status"]["tools"],
+        json!(["menu_list"])
+    );
 }
 
 #[tokio::test]
 async fn a_spirit_that_is_being_deleted_is_left_to_the_garbage_collector() {
     let cafe = Cafe::new(&[]);
-    cafe.api.edit(SPIRIT, json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}));
+    cafe.api.edit(
+        SPIRIT,
+        json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+    );
     cafe.reconcile().await.unwrap();
     assert_eq!(cafe.api.writes(), [""; 0]);
 }

@@ -30,7 +30,12 @@ pub fn classify(address: IpAddr) -> AddressClass {
 
 fn classify_v4(address: Ipv4Addr) -> AddressClass {
     let [a, b, c, _] = address.octets();
-    if address == METADATA_V4 || address.is_link_local() || address.is_multicast() || address.is_broadcast() || a == 0 {
+    if address == METADATA_V4
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_broadcast()
+        || a == 0
+    {
         AddressClass::Forbidden
     } else if address.is_loopback() {
         AddressClass::Loopback
@@ -62,12 +67,22 @@ fn classify_v6(address: Ipv6Addr) -> AddressClass {
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => classify_v4(embedded(high, low)),
         // Unspecified, IPv4-compatible, 6to4 and Teredo: no server of today is reached by these, only filters are passed.
         [0, 0, 0, 0, 0, 0, _, _] | [0x2002, ..] | [0x2001, 0, ..] => AddressClass::Forbidden,
-        _ if address == METADATA_V6 || address.is_multicast() || address.is_unicast_link_local() => AddressClass::Forbidden,
+        _ if address == METADATA_V6
+            || address.is_multicast()
+            || address.is_unicast_link_local() =>
+        {
+            AddressClass::Forbidden
+        }
         // Site-local, long deprecated; a network's own NAT64; discard-only; IPv4-translated.
         [first, ..] if first & 0xffc0 == 0xfec0 => AddressClass::Private,
-        [0x64, 0xff9b, 1, ..] | [0x100, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => AddressClass::Private,
+        [0x64, 0xff9b, 1, ..] | [0x100, 0, 0, 0, ..] | [0, 0, 0, 0, 0xffff, 0, ..] => {
+            AddressClass::Private
+        }
         // Documentation, ORCHID, benchmarks.
-        [0x2001, 0xdb8, ..] | [0x3fff, 0..=0x0fff, ..] | [0x2001, 0x10..=0x2f, ..] | [0x2001, 2, 0, ..] => AddressClass::Private,
+        [0x2001, 0xdb8, ..]
+        | [0x3fff, 0..=0x0fff, ..]
+        | [0x2001, 0x10..=0x2f, ..]
+        | [0x2001, 2, 0, ..] => AddressClass::Private,
         [0x5f00, ..] => AddressClass::Private,
         _ if address.is_unique_local() => AddressClass::Private,
         // Global unicast is 2000::/3; whatever else there may come is not public yet.

@@ -94,13 +94,19 @@ pub enum Reason {
     #[error("the URL has no host")]
     NoHost,
     /// A public host over plain http.
-    #[error("public hosts are reached over https only; a private one needs network.allow in the chart's values")]
+    #[error(
+        "public hosts are reached over https only; a private one needs network.allow in the chart's values"
+    )]
     PlainHttp,
     /// A name without a dot, which depends on where it is resolved.
-    #[error("a name without a dot means something else everywhere; write a Service as name.namespace.svc")]
+    #[error(
+        "a name without a dot means something else everywhere; write a Service as name.namespace.svc"
+    )]
     ShortName,
     /// A Service of another namespace.
-    #[error("it is a Service of another namespace; that needs network.allow.hosts in the chart's values")]
+    #[error(
+        "it is a Service of another namespace; that needs network.allow.hosts in the chart's values"
+    )]
     OtherNamespace,
     /// It resolved to a private address, or is one.
     #[error("its address is private; that needs network.allow.cidrs in the chart's values")]
@@ -144,11 +150,21 @@ impl Policy {
                 let name = name.strip_suffix('.').unwrap_or(name);
                 (Host::Domain(name.to_owned()), self.judge_name(name, https))
             }
-            Host::Ipv4(address) => (Host::Ipv4(address), self.judge_literal(address.into(), https)),
-            Host::Ipv6(address) => (Host::Ipv6(address), self.judge_literal(address.into(), https)),
+            Host::Ipv4(address) => (
+                Host::Ipv4(address),
+                self.judge_literal(address.into(), https),
+            ),
+            Host::Ipv6(address) => (
+                Host::Ipv6(address),
+                self.judge_literal(address.into(), https),
+            ),
         };
         match grounds {
-            Ok(grounds) => Ok(Target { host, port, grounds }),
+            Ok(grounds) => Ok(Target {
+                host,
+                port,
+                grounds,
+            }),
             Err(reason) => refuse(reason),
         }
     }
@@ -158,10 +174,11 @@ impl Policy {
     /// # Errors
     /// Why it is not let through.
     pub fn check_address(&self, target: &Target, address: IpAddr) -> Result<(), Refusal> {
-        self.judge_address(target.grounds, address).map_err(|reason| Refusal {
-            host: target.host.to_string(),
-            reason,
-        })
+        self.judge_address(target.grounds, address)
+            .map_err(|reason| Refusal {
+                host: target.host.to_string(),
+                reason,
+            })
     }
 
     fn judge_address(&self, grounds: Grounds, address: IpAddr) -> Result<(), Reason> {
@@ -173,7 +190,9 @@ impl Policy {
             (AddressClass::Loopback, _) => Err(Reason::LoopbackAddress),
             (_, Grounds::Loopback) => Err(Reason::PrivateAddress),
             (_, Grounds::AllowedNetwork) if !allowed_network => Err(Reason::OutsideAllowedNetworks),
-            (AddressClass::Private, Grounds::Https) if !allowed_network => Err(Reason::PrivateAddress),
+            (AddressClass::Private, Grounds::Https) if !allowed_network => {
+                Err(Reason::PrivateAddress)
+            }
             _ => Ok(()),
         }
     }
@@ -182,8 +201,12 @@ impl Policy {
     fn judge_literal(&self, address: IpAddr, https: bool) -> Result<Grounds, Reason> {
         let grounds = match classify(address) {
             AddressClass::Loopback if self.loopback => Grounds::Loopback,
-            AddressClass::Public if !https && !self.in_allowed_network(address) => return Err(Reason::PlainHttp),
-            AddressClass::Private if !self.in_allowed_network(address) => return Err(Reason::PrivateAddress),
+            AddressClass::Public if !https && !self.in_allowed_network(address) => {
+                return Err(Reason::PlainHttp);
+            }
+            AddressClass::Private if !self.in_allowed_network(address) => {
+                return Err(Reason::PrivateAddress);
+            }
             _ if https => Grounds::Https,
             _ => Grounds::AllowedNetwork,
         };
@@ -196,21 +219,33 @@ impl Policy {
             return Err(Reason::NoHost);
         }
         if name == "localhost" || name.ends_with(".localhost") {
-            return if self.loopback { Ok(Grounds::Loopback) } else { Err(Reason::LoopbackAddress) };
+            return if self.loopback {
+                Ok(Grounds::Loopback)
+            } else {
+                Err(Reason::LoopbackAddress)
+            };
         }
-        if matches!(name, "metadata.google.internal" | "metadata" | "instance-data") {
+        if matches!(
+            name,
+            "metadata.google.internal" | "metadata" | "instance-data"
+        ) {
             return Err(Reason::ForbiddenAddress);
         }
         let service = self.service(name);
         if self.allow_hosts.iter().any(|pattern| {
-            host_matches(pattern, name) || service.is_some_and(|service| host_matches(pattern, service))
+            host_matches(pattern, name)
+                || service.is_some_and(|service| host_matches(pattern, service))
         }) {
             return Ok(Grounds::AllowedHost);
         }
         if let Some(service) = service {
-            let namespace = service.strip_suffix(".svc").and_then(|rest| rest.rsplit_once('.'));
+            let namespace = service
+                .strip_suffix(".svc")
+                .and_then(|rest| rest.rsplit_once('.'));
             return match (namespace, &self.namespace) {
-                (Some((name, namespace)), Some(own)) if namespace == own && !name.is_empty() => Ok(Grounds::OwnNamespace),
+                (Some((name, namespace)), Some(own)) if namespace == own && !name.is_empty() => {
+                    Ok(Grounds::OwnNamespace)
+                }
                 _ => Err(Reason::OtherNamespace),
             };
         }
@@ -235,7 +270,9 @@ impl Policy {
 
     fn in_allowed_network(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.allow_cidrs.iter().any(|network| network.contains(&address))
+        self.allow_cidrs
+            .iter()
+            .any(|network| network.contains(&address))
     }
 }
 
@@ -243,7 +280,9 @@ impl Policy {
 fn host_matches(pattern: &str, name: &str) -> bool {
     let pattern = pattern.to_ascii_lowercase();
     match pattern.strip_prefix('*') {
-        Some(suffix) => suffix.starts_with('.') && name.len() > suffix.len() && name.ends_with(suffix),
+        Some(suffix) => {
+            suffix.starts_with('.') && name.len() > suffix.len() && name.ends_with(suffix)
+        }
         None => pattern == name,
     }
 }
@@ -255,7 +294,10 @@ mod tests {
     fn cluster() -> Policy {
         Policy {
             namespace: Some("cafe".to_owned()),
-            allow_cidrs: vec!["10.20.0.0/16".parse().unwrap(), "169.254.0.0/16".parse().unwrap()],
+            allow_cidrs: vec![
+                "10.20.0.0/16".parse().unwrap(),
+                "169.254.0.0/16".parse().unwrap(),
+            ],
             allow_hosts: vec!["*.shared.svc".to_owned(), "erp.corp.example".to_owned()],
             ..Policy::default()
         }
@@ -272,19 +314,35 @@ mod tests {
     fn public_hosts_are_reached_over_https_only() {
         let policy = Policy::default();
         assert_eq!(check(&policy, "https://api.example/v1"), Ok(Grounds::Https));
-        assert_eq!(check(&policy, "https://api.example.:8443/v1"), Ok(Grounds::Https));
+        assert_eq!(
+            check(&policy, "https://api.example.:8443/v1"),
+            Ok(Grounds::Https)
+        );
         assert_eq!(check(&policy, "https://1.1.1.1/"), Ok(Grounds::Https));
-        assert_eq!(check(&policy, "http://api.example/v1"), Err(Reason::PlainHttp));
+        assert_eq!(
+            check(&policy, "http://api.example/v1"),
+            Err(Reason::PlainHttp)
+        );
         assert_eq!(check(&policy, "http://1.1.1.1/"), Err(Reason::PlainHttp));
     }
 
     #[test]
     fn other_schemes_and_user_information_are_refused() {
         let policy = Policy::default();
-        for url in ["file:///etc/passwd", "gopher://a.example/", "dict://a.example/", "ftp://a.example/", "data:,x"] {
+        for url in [
+            "file:///etc/passwd",
+            "gopher://a.example/",
+            "dict://a.example/",
+            "ftp://a.example/",
+            "data:,x",
+        ] {
             assert_eq!(check(&policy, url), Err(Reason::Scheme), "{url}");
         }
-        for url in ["https://user@a.example/", "https://user:password@a.example/", "https://api.example@10.0.0.1/"] {
+        for url in [
+            "https://user@a.example/",
+            "https://user:password@a.example/",
+            "https://api.example@10.0.0.1/",
+        ] {
             assert_eq!(check(&policy, url), Err(Reason::UserInformation), "{url}");
         }
     }
@@ -292,35 +350,87 @@ mod tests {
     #[test]
     fn every_spelling_of_this_machine_is_refused() {
         for host in [
-            "127.0.0.1", "127.1", "2130706433", "0177.0.0.1", "0x7f000001", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]",
-            "[0:0:0:0:0:0:0:1]", "localhost", "LOCALHOST", "localhost.", "a.localhost",
+            "127.0.0.1",
+            "127.1",
+            "2130706433",
+            "0177.0.0.1",
+            "0x7f000001",
+            "0x7f.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[0:0:0:0:0:0:0:1]",
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "a.localhost",
         ] {
             for scheme in ["http", "https"] {
                 let url = format!("{scheme}://{host}/");
-                assert_eq!(check(&cluster(), &url), Err(Reason::LoopbackAddress), "{url}");
+                assert_eq!(
+                    check(&cluster(), &url),
+                    Err(Reason::LoopbackAddress),
+                    "{url}"
+                );
             }
         }
     }
 
     #[test]
     fn loopback_is_reached_where_the_policy_says_so_and_nowhere_else() {
-        let policy = Policy { loopback: true, ..Policy::default() };
-        for url in ["http://127.0.0.1:8000/", "http://localhost:8000/", "http://[::1]:8000/", "https://127.1/"] {
+        let policy = Policy {
+            loopback: true,
+            ..Policy::default()
+        };
+        for url in [
+            "http://127.0.0.1:8000/",
+            "http://localhost:8000/",
+            "http://[::1]:8000/",
+            "https://127.1/",
+        ] {
             assert_eq!(check(&policy, url), Ok(Grounds::Loopback), "{url}");
         }
-        let target = policy.check_url(&Url::parse("http://localhost/").unwrap()).unwrap();
-        assert!(policy.check_address(&target, "127.0.0.1".parse().unwrap()).is_ok());
-        assert!(policy.check_address(&target, "10.0.0.1".parse().unwrap()).is_err());
-        assert!(policy.check_address(&target, "1.1.1.1".parse().unwrap()).is_err());
+        let target = policy
+            .check_url(&Url::parse("http://localhost/").unwrap())
+            .unwrap();
+        assert!(
+            policy
+                .check_address(&target, "127.0.0.1".parse().unwrap())
+                .is_ok()
+        );
+        assert!(
+            policy
+                .check_address(&target, "10.0.0.1".parse().unwrap())
+                .is_err()
+        );
+        assert!(
+            policy
+                .check_address(&target, "1.1.1.1".parse().unwrap())
+                .is_err()
+        );
     }
 
     #[test]
     fn link_local_and_metadata_are_never_reached_even_when_allowed() {
-        let policy = Policy { loopback: true, ..cluster() };
+        let policy = Policy {
+            loopback: true,
+            ..cluster()
+        };
         for host in [
-            "169.254.169.254", "2852039166", "0xa9fea9fe", "169.254.170.2", "100.100.100.200", "0.0.0.0", "[::]",
-            "[::ffff:169.254.169.254]", "[::ffff:a9fe:a9fe]", "[64:ff9b::169.254.169.254]", "[2002:a9fe:a9fe::1]",
-            "[2001:0:4136:e378:8000:63bf:3fff:fdd2]", "[fe80::1]", "[fd00:ec2::254]", "metadata.google.internal",
+            "169.254.169.254",
+            "2852039166",
+            "0xa9fea9fe",
+            "169.254.170.2",
+            "100.100.100.200",
+            "0.0.0.0",
+            "[::]",
+            "[::ffff:169.254.169.254]",
+            "[::ffff:a9fe:a9fe]",
+            "[64:ff9b::169.254.169.254]",
+            "[2002:a9fe:a9fe::1]",
+            "[2001:0:4136:e378:8000:63bf:3fff:fdd2]",
+            "[fe80::1]",
+            "[fd00:ec2::254]",
+            "metadata.google.internal",
         ] {
             for scheme in ["http", "https"] {
                 let url = format!("{scheme}://{host}/latest/meta-data/");
@@ -331,46 +441,87 @@ mod tests {
 
     #[test]
     fn private_addresses_need_an_allowed_network() {
-        for host in ["10.0.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "[fc00::1]", "[64:ff9b::10.0.0.1]"] {
+        for host in [
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.0.1",
+            "100.64.0.1",
+            "[fc00::1]",
+            "[64:ff9b::10.0.0.1]",
+        ] {
             for scheme in ["http", "https"] {
                 let url = format!("{scheme}://{host}/");
-                assert_eq!(check(&cluster(), &url), Err(Reason::PrivateAddress), "{url}");
+                assert_eq!(
+                    check(&cluster(), &url),
+                    Err(Reason::PrivateAddress),
+                    "{url}"
+                );
             }
         }
-        assert_eq!(check(&cluster(), "http://10.20.0.1/"), Ok(Grounds::AllowedNetwork));
+        assert_eq!(
+            check(&cluster(), "http://10.20.0.1/"),
+            Ok(Grounds::AllowedNetwork)
+        );
         assert_eq!(check(&cluster(), "https://10.20.0.1/"), Ok(Grounds::Https));
-        assert_eq!(check(&cluster(), "http://[::ffff:10.20.0.1]/"), Ok(Grounds::AllowedNetwork));
+        assert_eq!(
+            check(&cluster(), "http://[::ffff:10.20.0.1]/"),
+            Ok(Grounds::AllowedNetwork)
+        );
     }
 
     #[test]
     fn services_of_the_own_namespace_are_reached_and_others_are_not() {
         for url in [
-            "http://shop-tools.cafe.svc:8000/mcp", "https://shop-tools.cafe.svc/", "http://shop-tools.cafe.svc.cluster.local/",
-            "http://shop-0.shop.cafe.svc/", "http://SHOP.cafe.svc./",
+            "http://shop-tools.cafe.svc:8000/mcp",
+            "https://shop-tools.cafe.svc/",
+            "http://shop-tools.cafe.svc.cluster.local/",
+            "http://shop-0.shop.cafe.svc/",
+            "http://SHOP.cafe.svc./",
         ] {
             assert_eq!(check(&cluster(), url), Ok(Grounds::OwnNamespace), "{url}");
         }
         for url in [
-            "http://shop.other.svc/", "https://shop.other.svc/", "http://cafe.svc/", "http://shop.cafe.other.svc/",
+            "http://shop.other.svc/",
+            "https://shop.other.svc/",
+            "http://cafe.svc/",
+            "http://shop.cafe.other.svc/",
             "http://kubernetes.default.svc.cluster.local/",
         ] {
             assert_eq!(check(&cluster(), url), Err(Reason::OtherNamespace), "{url}");
         }
-        assert_eq!(check(&cluster(), "https://shop.cafe.svc.example/"), Ok(Grounds::Https));
-        assert_eq!(check(&cluster(), "http://shop-tools:8000/"), Err(Reason::ShortName));
-        assert_eq!(check(&Policy::default(), "http://shop.cafe.svc/"), Err(Reason::OtherNamespace));
+        assert_eq!(
+            check(&cluster(), "https://shop.cafe.svc.example/"),
+            Ok(Grounds::Https)
+        );
+        assert_eq!(
+            check(&cluster(), "http://shop-tools:8000/"),
+            Err(Reason::ShortName)
+        );
+        assert_eq!(
+            check(&Policy::default(), "http://shop.cafe.svc/"),
+            Err(Reason::OtherNamespace)
+        );
     }
 
     #[test]
     fn the_admins_word_opens_hosts_by_name() {
         for url in [
-            "http://crm.shared.svc/", "http://crm.shared.svc.cluster.local/", "http://a.b.shared.svc/",
-            "http://erp.corp.example/", "https://ERP.corp.example/",
+            "http://crm.shared.svc/",
+            "http://crm.shared.svc.cluster.local/",
+            "http://a.b.shared.svc/",
+            "http://erp.corp.example/",
+            "https://ERP.corp.example/",
         ] {
             assert_eq!(check(&cluster(), url), Ok(Grounds::AllowedHost), "{url}");
         }
-        assert_eq!(check(&cluster(), "http://shared.svc/"), Err(Reason::OtherNamespace));
-        assert_eq!(check(&cluster(), "https://notshared.svc/"), Err(Reason::OtherNamespace));
+        assert_eq!(
+            check(&cluster(), "http://shared.svc/"),
+            Err(Reason::OtherNamespace)
+        );
+        assert_eq!(
+            check(&cluster(), "https://notshared.svc/"),
+            Err(Reason::OtherNamespace)
+        );
     }
 
     #[test]
@@ -378,33 +529,65 @@ mod tests {
         let policy = cluster();
         let refused = |url: &str, address: &str| {
             let target = policy.check_url(&Url::parse(url).unwrap()).unwrap();
-            policy.check_address(&target, address.parse().unwrap()).err().map(|refusal| refusal.reason)
+            policy
+                .check_address(&target, address.parse().unwrap())
+                .err()
+                .map(|refusal| refusal.reason)
         };
         assert_eq!(refused("https://api.example/", "93.184.216.34"), None);
-        assert_eq!(refused("https://api.example/", "10.0.0.1"), Some(Reason::PrivateAddress));
+        assert_eq!(
+            refused("https://api.example/", "10.0.0.1"),
+            Some(Reason::PrivateAddress)
+        );
         assert_eq!(refused("https://api.example/", "10.20.1.1"), None);
-        assert_eq!(refused("https://api.example/", "127.0.0.1"), Some(Reason::LoopbackAddress));
-        assert_eq!(refused("https://api.example/", "169.254.169.254"), Some(Reason::ForbiddenAddress));
-        assert_eq!(refused("http://api.example/", "93.184.216.34"), Some(Reason::OutsideAllowedNetworks));
+        assert_eq!(
+            refused("https://api.example/", "127.0.0.1"),
+            Some(Reason::LoopbackAddress)
+        );
+        assert_eq!(
+            refused("https://api.example/", "169.254.169.254"),
+            Some(Reason::ForbiddenAddress)
+        );
+        assert_eq!(
+            refused("http://api.example/", "93.184.216.34"),
+            Some(Reason::OutsideAllowedNetworks)
+        );
         assert_eq!(refused("http://api.example/", "10.20.1.1"), None);
         assert_eq!(refused("http://shop.cafe.svc/", "10.96.7.7"), None);
-        assert_eq!(refused("http://shop.cafe.svc/", "127.0.0.1"), Some(Reason::LoopbackAddress));
-        assert_eq!(refused("http://shop.cafe.svc/", "169.254.169.254"), Some(Reason::ForbiddenAddress));
+        assert_eq!(
+            refused("http://shop.cafe.svc/", "127.0.0.1"),
+            Some(Reason::LoopbackAddress)
+        );
+        assert_eq!(
+            refused("http://shop.cafe.svc/", "169.254.169.254"),
+            Some(Reason::ForbiddenAddress)
+        );
         assert_eq!(refused("http://erp.corp.example/", "192.168.7.7"), None);
-        assert_eq!(refused("http://erp.corp.example/", "::ffff:169.254.169.254"), Some(Reason::ForbiddenAddress));
+        assert_eq!(
+            refused("http://erp.corp.example/", "::ffff:169.254.169.254"),
+            Some(Reason::ForbiddenAddress)
+        );
     }
 
     #[test]
     fn a_refusal_names_the_host_and_what_to_do() {
-        let refusal = cluster().check_url(&Url::parse("http://crm.other.svc/").unwrap()).unwrap_err();
+        let refusal = cluster()
+            .check_url(&Url::parse("http://crm.other.svc/").unwrap())
+            .unwrap_err();
         let text = refusal.to_string();
-        assert!(text.contains("crm.other.svc") && text.contains("network.allow.hosts"), "{text}");
+        assert!(
+            text.contains("crm.other.svc") && text.contains("network.allow.hosts"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_policy_is_read_back_as_it_was_written() {
         let written = serde_json::to_string(&cluster()).unwrap();
         assert_eq!(serde_json::from_str::<Policy>(&written).unwrap(), cluster());
-        assert_eq!(serde_json::from_str::<Policy>("{}").unwrap(), Policy::default());
+        assert_eq!(
+            serde_json::from_str::<Policy>("{}").unwrap(),
+            Policy::default()
+        );
     }
 }

@@ -408,3 +408,22 @@ async fn a_proxy_in_the_environment_is_not_asked() {
         .unwrap();
     assert_eq!(answer.status(), StatusCode::NO_CONTENT);
 }
+
+#[tokio::test]
+async fn a_server_without_tls_is_not_sent_an_https_request() {
+    let server = answers("/a", ResponseTemplate::new(200)).await;
+    let url: Url = format!("https://127.0.0.1:{}/a", server.address().port())
+        .parse()
+        .unwrap();
+    let error = loopback()
+        .request(Method::GET, url)
+        .send()
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        matches!(error, RequestError::Connect { .. }) && error.never_sent(),
+        "{error}"
+    );
+    assert!(server.received_requests().await.unwrap().is_empty());
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use eywa_e2e::{Scene, cluster, scene::ANSWERED_WITHIN, webhook::{self}};
+use eywa_e2e::{Scene, cluster, scene::ANSWERED_WITHIN, webhook};
 
 const ANA: &str = "5511999990000";
 

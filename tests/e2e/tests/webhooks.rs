@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use eywa_e2e::{
     Scene, eventually,
-    model::Model,
+    model::{Held, Model},
     redis,
     scene::ANSWERED_WITHIN,
     spirit,
@@ -63,10 +63,8 @@ pub async fn of_two_messages_at_the_same_time_one_is_answered_and_one_discarded(
     // Whichever is first thinks until the other has ended.
     let held = [scene.model.hold("left"), scene.model.hold("right")];
     let (left, right) = (webhook::text(ANA, "wamid.left", "left"), webhook::text(ANA, "wamid.right", "right"));
-    let (a, b) = tokio::join!(
-        scene.meta.post(&one.webhook(), &left),
-        scene.meta.post(&other.webhook(), &right),
-    );
+    let (to_one, to_other) = (one.webhook(), other.webhook());
+    let (a, b) = tokio::join!(scene.meta.post(&to_one, &left), scene.meta.post(&to_other, &right));
     assert_eq!((a.status, b.status), (200, 200));
     let session = format!("wa/{ANA}");
     eventually("one of the two is discarded", ANSWERED_WITHIN, || async {
@@ -75,7 +73,7 @@ pub async fn of_two_messages_at_the_same_time_one_is_answered_and_one_discarded(
         hold(outcomes == ["\"busy\""], outcomes)
     })
     .await;
-    held.iter().for_each(|held| held.release());
+    held.iter().for_each(Held::release);
 
     let sent = scene.graph.wait_for(ANA, 1, ANSWERED_WITHIN).await;
     eventually("both are in the Chronicle", ANSWERED_WITHIN, || async {

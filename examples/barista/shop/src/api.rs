@@ -28,7 +28,9 @@ async fn place(
     headers: HeaderMap,
     Json(wish): Json<Wish>,
 ) -> Result<(StatusCode, Json<Order>), (StatusCode, String)> {
-    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
+    let key = headers
+        .get("idempotency-key")
+        .and_then(|key| key.to_str().ok());
     match orders.place(&id, key, &wish) {
         Ok(order) => Ok((StatusCode::CREATED, Json(order))),
         Err(wrong) => Err((StatusCode::UNPROCESSABLE_ENTITY, wrong)),

@@ -32,7 +32,9 @@ use self::{orders::Orders, tools::ShopTools};
 pub async fn serve(listener: TcpListener, stop: CancellationToken) -> io::Result<()> {
     let loopback = listener.local_addr()?.ip().is_loopback();
     let shop = router(Arc::new(Orders::default()), loopback, stop.clone());
-    axum::serve(listener, shop).with_graceful_shutdown(stop.cancelled_owned()).await
+    axum::serve(listener, shop)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
 }
 
 fn router(orders: Arc<Orders>, loopback: bool, stop: CancellationToken) -> Router {
@@ -43,7 +45,11 @@ fn router(orders: Arc<Orders>, loopback: bool, stop: CancellationToken) -> Route
         .with_cancellation_token(stop);
     // On this machine a browser could be tricked into calling it, so the host is checked. In a cluster it goes by a name
     // that depends on the namespace, and no browser is near.
-    let config = if loopback { config } else { config.disable_allowed_hosts() };
+    let config = if loopback {
+        config
+    } else {
+        config.disable_allowed_hosts()
+    };
     let tools = Arc::clone(&orders);
     let mcp = StreamableHttpService::new(
         move || Ok(ShopTools::new(Arc::clone(&tools))),

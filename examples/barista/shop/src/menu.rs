@@ -14,12 +14,30 @@ pub(crate) struct Drink {
 
 /// Everything there is.
 pub(crate) const MENU: [Drink; 6] = [
-    Drink { name: "espresso", cents: 240 },
-    Drink { name: "flat white", cents: 380 },
-    Drink { name: "cappuccino", cents: 360 },
-    Drink { name: "latte", cents: 400 },
-    Drink { name: "filter coffee", cents: 300 },
-    Drink { name: "tea", cents: 280 },
+    Drink {
+        name: "espresso",
+        cents: 240,
+    },
+    Drink {
+        name: "flat white",
+        cents: 380,
+    },
+    Drink {
+        name: "cappuccino",
+        cents: 360,
+    },
+    Drink {
+        name: "latte",
+        cents: 400,
+    },
+    Drink {
+        name: "filter coffee",
+        cents: 300,
+    },
+    Drink {
+        name: "tea",
+        cents: 280,
+    },
 ];
 
 /// How much of a drink.

@@ -73,11 +73,22 @@ impl Orders {
     ///
     /// # Errors
     /// What is wrong with the wish, in words.
-    pub(crate) fn place(&self, person: &str, key: Option<&str>, wish: &Wish) -> Result<Order, String> {
-        let drink = MENU.into_iter().find(|drink| drink.name == wish.drink).ok_or_else(|| {
-            let names = MENU.map(|drink| drink.name).join(", ");
-            format!("there is no {:?} on the menu; there are {names}", wish.drink)
-        })?;
+    pub(crate) fn place(
+        &self,
+        person: &str,
+        key: Option<&str>,
+        wish: &Wish,
+    ) -> Result<Order, String> {
+        let drink = MENU
+            .into_iter()
+            .find(|drink| drink.name == wish.drink)
+            .ok_or_else(|| {
+                let names = MENU.map(|drink| drink.name).join(", ");
+                format!(
+                    "there is no {:?} on the menu; there are {names}",
+                    wish.drink
+                )
+            })?;
         if !(1..=20).contains(&wish.quantity) {
             return Err("an order is for 1 to 20 drinks".to_owned());
         }
@@ -112,7 +123,10 @@ impl Orders {
     /// The order with this number, if it is remembered.
     pub(crate) fn find(&self, number: u64) -> Option<Order> {
         let book = self.book();
-        book.entries.iter().find(|entry| entry.order.number == number).map(|entry| entry.order.clone())
+        book.entries
+            .iter()
+            .find(|entry| entry.order.number == number)
+            .map(|entry| entry.order.clone())
     }
 
     /// What is known of somebody.
@@ -124,7 +138,10 @@ impl Orders {
         }
         Person {
             orders: counts.values().sum(),
-            usual: counts.into_iter().max_by_key(|(_, count)| *count).map(|(drink, _)| drink),
+            usual: counts
+                .into_iter()
+                .max_by_key(|(_, count)| *count)
+                .map(|(drink, _)| drink),
         }
     }
 
@@ -159,27 +176,63 @@ mod tests {
     fn the_same_key_orders_once() {
         let orders = Orders::default();
         let first = orders.place("ana", Some("k"), &wish("tea", 1)).unwrap();
-        assert_eq!(orders.place("ana", Some("k"), &wish("tea", 1)).unwrap().number, first.number);
-        assert_ne!(orders.place("bo", Some("k"), &wish("tea", 1)).unwrap().number, first.number);
-        assert_ne!(orders.place("ana", None, &wish("tea", 1)).unwrap().number, first.number);
+        assert_eq!(
+            orders
+                .place("ana", Some("k"), &wish("tea", 1))
+                .unwrap()
+                .number,
+            first.number
+        );
+        assert_ne!(
+            orders
+                .place("bo", Some("k"), &wish("tea", 1))
+                .unwrap()
+                .number,
+            first.number
+        );
+        assert_ne!(
+            orders.place("ana", None, &wish("tea", 1)).unwrap().number,
+            first.number
+        );
     }
 
     #[test]
     fn what_is_not_on_the_menu_is_refused_with_what_is() {
-        let error = Orders::default().place("ana", None, &wish("soup", 1)).unwrap_err();
-        assert!(error.contains("soup") && error.contains("flat white"), "{error}");
-        assert!(Orders::default().place("ana", None, &wish("tea", 0)).is_err());
+        let error = Orders::default()
+            .place("ana", None, &wish("soup", 1))
+            .unwrap_err();
+        assert!(
+            error.contains("soup") && error.contains("flat white"),
+            "{error}"
+        );
+        assert!(
+            Orders::default()
+                .place("ana", None, &wish("tea", 0))
+                .is_err()
+        );
     }
 
     #[test]
     fn the_usual_is_what_somebody_orders_most() {
         let orders = Orders::default();
-        assert_eq!(orders.person("ana"), Person { orders: 0, usual: None });
+        assert_eq!(
+            orders.person("ana"),
+            Person {
+                orders: 0,
+                usual: None
+            }
+        );
         for drink in ["tea", "latte", "latte"] {
             orders.place("ana", None, &wish(drink, 1)).unwrap();
         }
         orders.place("bo", None, &wish("tea", 1)).unwrap();
-        assert_eq!(orders.person("ana"), Person { orders: 3, usual: Some("latte") });
+        assert_eq!(
+            orders.person("ana"),
+            Person {
+                orders: 3,
+                usual: Some("latte")
+            }
+        );
     }
 
     #[test]

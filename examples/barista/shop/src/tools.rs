@@ -70,12 +70,20 @@ impl ShopTools {
             name: drink.name.to_owned(),
             price: euros(drink.cents),
         });
-        Json(Menu { drinks: drinks.into() })
+        Json(Menu {
+            drinks: drinks.into(),
+        })
     }
 
     #[tool(description = "Where an order is, by its number.")]
-    async fn order_status(&self, Parameters(WhichOrder { number }): Parameters<WhichOrder>) -> Result<Json<OrderStatus>, String> {
-        let order = self.orders.find(number).ok_or_else(|| format!("there is no order {number}"))?;
+    async fn order_status(
+        &self,
+        Parameters(WhichOrder { number }): Parameters<WhichOrder>,
+    ) -> Result<Json<OrderStatus>, String> {
+        let order = self
+            .orders
+            .find(number)
+            .ok_or_else(|| format!("there is no order {number}"))?;
         Ok(Json(OrderStatus {
             number,
             drink: order.drink.to_owned(),
@@ -88,7 +96,8 @@ impl ShopTools {
 #[tool_handler(router = self.tool_router)]
 impl ServerHandler for ShopTools {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-            .with_server_info(Implementation::new("barista-shop", env!("CARGO_PKG_VERSION")))
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build()).with_server_info(
+            Implementation::new("barista-shop", env!("CARGO_PKG_VERSION")),
+        )
     }
 }

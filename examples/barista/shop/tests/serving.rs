@@ -1,5 +1,11 @@
 //! The shop, over HTTP.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
@@ -24,7 +30,11 @@ async fn mcp(address: &str, method: &str, params: Value) -> Value {
         .send()
         .await
         .unwrap();
-    assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    assert!(
+        answer.status().is_success(),
+        "{}",
+        answer.text().await.unwrap()
+    );
     answer.json().await.unwrap()
 }
 
@@ -42,9 +52,21 @@ async fn an_order_makes_a_regular() {
     assert_eq!(order.status(), 201);
     let order: Value = order.json().await.unwrap();
     assert_eq!(order["price"], "3.80 €");
-    let person: Value = client.get(format!("{address}/people/ana")).send().await.unwrap().json().await.unwrap();
+    let person: Value = client
+        .get(format!("{address}/people/ana"))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     assert_eq!(person, json!({"orders": 1, "usual": "flat white"}));
-    let wrong = client.post(format!("{address}/people/ana/orders")).json(&json!({"drink": "soup"})).send().await.unwrap();
+    let wrong = client
+        .post(format!("{address}/people/ana/orders"))
+        .json(&json!({"drink": "soup"}))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(wrong.status(), 422);
 }
 
@@ -59,9 +81,22 @@ async fn its_tools_are_listed_and_called() {
         .map(|tool| tool["name"].as_str().unwrap())
         .collect();
     assert_eq!(names, ["menu_list", "order_status"]);
-    let called = mcp(&address, "tools/call", json!({"name": "menu_list", "arguments": {}})).await;
-    assert_eq!(called["result"]["structuredContent"]["drinks"][1]["name"], "flat white");
-    let failed = mcp(&address, "tools/call", json!({"name": "order_status", "arguments": {"number": 7}})).await;
+    let called = mcp(
+        &address,
+        "tools/call",
+        json!({"name": "menu_list", "arguments": {}}),
+    )
+    .await;
+    assert_eq!(
+        called["result"]["structuredContent"]["drinks"][1]["name"],
+        "flat white"
+    );
+    let failed = mcp(
+        &address,
+        "tools/call",
+        json!({"name": "order_status", "arguments": {"number": 7}}),
+    )
+    .await;
     assert_eq!(failed["result"]["isError"], true);
 }
 
@@ -71,5 +106,9 @@ async fn it_closes_when_it_is_told() {
     let stop = CancellationToken::new();
     let served = tokio::spawn(barista_shop::serve(listener, stop.clone()));
     stop.cancel();
-    tokio::time::timeout(std::time::Duration::from_secs(10), served).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(10), served)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
 }

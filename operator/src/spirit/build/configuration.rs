@@ -14,7 +14,10 @@ pub(super) const CONFIG_FILE: &str = "config.json";
 pub(super) fn config_map(blueprint: &Blueprint<'_>) -> ConfigMap {
     ConfigMap {
         metadata: blueprint.metadata(),
-        data: Some(BTreeMap::from([(CONFIG_FILE.to_owned(), blueprint.config.to_owned())])),
+        data: Some(BTreeMap::from([(
+            CONFIG_FILE.to_owned(),
+            blueprint.config.to_owned(),
+        )])),
         ..Default::default()
     }
 }
@@ -24,7 +27,10 @@ pub(super) fn redis_secret(blueprint: &Blueprint<'_>) -> Option<Secret> {
     Some(Secret {
         metadata: blueprint.metadata_of(redis_secret_name(blueprint.name)),
         type_: Some("Opaque".to_owned()),
-        data: Some(BTreeMap::from([(REDIS_KEY.to_owned(), ByteString(url.expose_secret().as_bytes().to_vec()))])),
+        data: Some(BTreeMap::from([(
+            REDIS_KEY.to_owned(),
+            ByteString(url.expose_secret().as_bytes().to_vec()),
+        )])),
         ..Default::default()
     })
 }

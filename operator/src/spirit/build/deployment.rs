@@ -1,16 +1,17 @@
 //! The pods of a Spirit.
 
 use super::{
-    ADMIN_PORT, Blueprint, CONFIG_HASH, HTTP_PORT, SECRETS_HASH, child_name, configuration::CONFIG_FILE,
+    ADMIN_PORT, Blueprint, CONFIG_HASH, HTTP_PORT, SECRETS_HASH, child_name,
+    configuration::CONFIG_FILE,
 };
 use crate::pods::{container_security, pod_security};
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
-            ConfigMapVolumeSource, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, KeyToPath,
-            ObjectFieldSelector, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource, SecretProjection,
-            TopologySpreadConstraint, Volume, VolumeMount, VolumeProjection,
+            ConfigMapVolumeSource, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
+            KeyToPath, ObjectFieldSelector, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource,
+            SecretProjection, TopologySpreadConstraint, Volume, VolumeMount, VolumeProjection,
         },
     },
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
@@ -37,7 +38,10 @@ pub(super) fn deployment(blueprint: &Blueprint<'_>) -> Deployment {
                     max_surge: Some(IntOrString::Int(1)),
                 }),
             }),
-            template: PodTemplateSpec { metadata: Some(pod_metadata(blueprint)), spec: Some(pod(blueprint)) },
+            template: PodTemplateSpec {
+                metadata: Some(pod_metadata(blueprint)),
+                spec: Some(pod(blueprint)),
+            },
             ..Default::default()
         }),
         ..Default::default()
@@ -52,7 +56,11 @@ fn pod_metadata(blueprint: &Blueprint<'_>) -> ObjectMeta {
     let mut annotations = runtime.pod_annotations.clone();
     annotations.insert(CONFIG_HASH.to_owned(), blueprint.config_hash.to_owned());
     annotations.insert(SECRETS_HASH.to_owned(), blueprint.secrets_hash.to_owned());
-    ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..Default::default() }
+    ObjectMeta {
+        labels: Some(labels),
+        annotations: Some(annotations),
+        ..Default::default()
+    }
 }
 
 fn pod(blueprint: &Blueprint<'_>) -> PodSpec {
@@ -79,7 +87,10 @@ fn pod(blueprint: &Blueprint<'_>) -> PodSpec {
 
 fn container(blueprint: &Blueprint<'_>) -> Container {
     let runtime = &blueprint.spirit.spec.runtime;
-    let image = runtime.image.clone().unwrap_or_else(|| blueprint.settings.runtime_image.clone());
+    let image = runtime
+        .image
+        .clone()
+        .unwrap_or_else(|| blueprint.settings.runtime_image.clone());
     Container {
         name: "runtime".to_owned(),
         image: Some(image),
@@ -101,9 +112,15 @@ fn container(blueprint: &Blueprint<'_>) -> Container {
             timeout_seconds: Some(5),
             ..probe("/livez")
         }),
-        resources: runtime.resources.clone().or_else(|| blueprint.settings.runtime_resources.clone()),
+        resources: runtime
+            .resources
+            .clone()
+            .or_else(|| blueprint.settings.runtime_resources.clone()),
         security_context: Some(container_security(true)),
-        volume_mounts: Some(vec![mount("config", CONFIG_DIR), mount("secrets", SECRETS_DIR)]),
+        volume_mounts: Some(vec![
+            mount("config", CONFIG_DIR),
+            mount("secrets", SECRETS_DIR),
+        ]),
         ..Default::default()
     }
 }
@@ -113,15 +130,24 @@ fn environment(extra: &[EnvVar]) -> Vec<EnvVar> {
     let field = |name: &str, path: &str| EnvVar {
         name: name.to_owned(),
         value_from: Some(EnvVarSource {
-            field_ref: Some(ObjectFieldSelector { field_path: path.to_owned(), ..Default::default() }),
+            field_ref: Some(ObjectFieldSelector {
+                field_path: path.to_owned(),
+                ..Default::default()
+            }),
             ..Default::default()
         }),
         ..Default::default()
     };
-    let mut environment = vec![field("POD_NAME", "metadata.name"), field("POD_NAMESPACE", "metadata.namespace")];
+    let mut environment = vec![
+        field("POD_NAME", "metadata.name"),
+        field("POD_NAMESPACE", "metadata.namespace"),
+    ];
     let own = environment.len();
     for variable in extra {
-        if !environment[..own].iter().any(|known| known.name == variable.name) {
+        if !environment[..own]
+            .iter()
+            .any(|known| known.name == variable.name)
+        {
             environment.push(variable.clone());
         }
     }
@@ -130,27 +156,40 @@ fn environment(extra: &[EnvVar]) -> Vec<EnvVar> {
 
 /// The configuration, and one file a referred-to key: `<Secret>/<key>`. No other key is mounted.
 fn volumes(blueprint: &Blueprint<'_>) -> Vec<Volume> {
-    let sources = blueprint.secrets.iter().map(|(secret, keys)| VolumeProjection {
-        secret: Some(SecretProjection {
-            name: secret.clone(),
-            items: Some(
-                keys.iter()
-                    .map(|key| KeyToPath { key: key.clone(), path: format!("{secret}/{key}"), ..Default::default() })
-                    .collect(),
-            ),
+    let sources = blueprint
+        .secrets
+        .iter()
+        .map(|(secret, keys)| VolumeProjection {
+            secret: Some(SecretProjection {
+                name: secret.clone(),
+                items: Some(
+                    keys.iter()
+                        .map(|key| KeyToPath {
+                            key: key.clone(),
+                            path: format!("{secret}/{key}"),
+                            ..Default::default()
+                        })
+                        .collect(),
+                ),
+                ..Default::default()
+            }),
             ..Default::default()
-        }),
-        ..Default::default()
-    });
+        });
     vec![
         Volume {
             name: "config".to_owned(),
-            config_map: Some(ConfigMapVolumeSource { name: child_name(blueprint.name), ..Default::default() }),
+            config_map: Some(ConfigMapVolumeSource {
+                name: child_name(blueprint.name),
+                ..Default::default()
+            }),
             ..Default::default()
         },
         Volume {
             name: "secrets".to_owned(),
-            projected: Some(ProjectedVolumeSource { default_mode: Some(SECRET_MODE), sources: Some(sources.collect()) }),
+            projected: Some(ProjectedVolumeSource {
+                default_mode: Some(SECRET_MODE),
+                sources: Some(sources.collect()),
+            }),
             ..Default::default()
         },
     ]
@@ -183,11 +222,21 @@ fn probe(path: &str) -> Probe {
 }
 
 fn port(name: &str, port: i32) -> ContainerPort {
-    ContainerPort { name: Some(name.to_owned()), container_port: port, protocol: Some("TCP".to_owned()), ..Default::default() }
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: port,
+        protocol: Some("TCP".to_owned()),
+        ..Default::default()
+    }
 }
 
 fn mount(name: &str, path: &str) -> VolumeMount {
-    VolumeMount { name: name.to_owned(), mount_path: path.to_owned(), read_only: Some(true), ..Default::default() }
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: Some(true),
+        ..Default::default()
+    }
 }
 
 fn some<T: Clone>(list: &[T]) -> Option<Vec<T>> {

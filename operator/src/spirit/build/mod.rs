@@ -156,7 +156,10 @@ impl Blueprint<'_> {
     }
 
     fn pods(&self) -> LabelSelector {
-        LabelSelector { match_labels: Some(selector(self.name)), ..Default::default() }
+        LabelSelector {
+            match_labels: Some(selector(self.name)),
+            ..Default::default()
+        }
     }
 }
 

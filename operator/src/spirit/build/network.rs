@@ -5,8 +5,8 @@ use k8s_openapi::{
     api::{
         core::v1::{Service, ServicePort, ServiceSpec},
         networking::v1::{
-            IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
-            NetworkPolicyPort, NetworkPolicySpec,
+            IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule,
+            NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec,
         },
     },
     apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
@@ -42,7 +42,10 @@ pub(super) fn policy(blueprint: &Blueprint<'_>) -> NetworkPolicy {
         }),
         ..Default::default()
     };
-    let pods = NetworkPolicyPeer { namespace_selector: Some(LabelSelector::default()), ..Default::default() };
+    let pods = NetworkPolicyPeer {
+        namespace_selector: Some(LabelSelector::default()),
+        ..Default::default()
+    };
     NetworkPolicy {
         metadata: blueprint.metadata(),
         spec: Some(NetworkPolicySpec {
@@ -54,12 +57,23 @@ pub(super) fn policy(blueprint: &Blueprint<'_>) -> NetworkPolicy {
             }]),
             egress: Some(vec![
                 NetworkPolicyEgressRule {
-                    ports: Some(vec![port("UDP", 53), port("TCP", 53), port("TCP", 443), port("TCP", 6443)]),
+                    ports: Some(vec![
+                        port("UDP", 53),
+                        port("TCP", 53),
+                        port("TCP", 443),
+                        port("TCP", 6443),
+                    ]),
                     ..Default::default()
                 },
-                NetworkPolicyEgressRule { to: Some(vec![pods]), ..Default::default() },
                 NetworkPolicyEgressRule {
-                    to: Some(vec![block("0.0.0.0/0", &["169.254.0.0/16"]), block("::/0", &["fd00:ec2::/32", "fe80::/10"])]),
+                    to: Some(vec![pods]),
+                    ..Default::default()
+                },
+                NetworkPolicyEgressRule {
+                    to: Some(vec![
+                        block("0.0.0.0/0", &["169.254.0.0/16"]),
+                        block("::/0", &["fd00:ec2::/32", "fe80::/10"]),
+                    ]),
                     ..Default::default()
                 },
             ]),

@@ -4,8 +4,8 @@ use super::{Blueprint, child_name};
 use k8s_openapi::{
     api::{
         autoscaling::v2::{
-            CrossVersionObjectReference, HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec, MetricSpec,
-            MetricTarget, ResourceMetricSource,
+            CrossVersionObjectReference, HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec,
+            MetricSpec, MetricTarget, ResourceMetricSource,
         },
         policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec},
     },

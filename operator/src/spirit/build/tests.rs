@@ -32,7 +32,11 @@ fn children(runtime: Value, default_redis: Option<&SecretString>, sets_replicas:
         controller: Some(true),
         ..Default::default()
     };
-    let keys = |keys: &[&str]| keys.iter().map(|&key| key.to_owned()).collect::<BTreeSet<_>>();
+    let keys = |keys: &[&str]| {
+        keys.iter()
+            .map(|&key| key.to_owned())
+            .collect::<BTreeSet<_>>()
+    };
     Blueprint {
         spirit: &spirit(runtime),
         name: "barista",
@@ -42,7 +46,10 @@ fn children(runtime: Value, default_redis: Option<&SecretString>, sets_replicas:
         config: r#"{"version":1}"#,
         config_hash: "c0ffee",
         secrets: &BTreeMap::from([
-            ("wa".to_owned(), keys(&["access-token", "app-secret", "verify-token"])),
+            (
+                "wa".to_owned(),
+                keys(&["access-token", "app-secret", "verify-token"]),
+            ),
             ("web".to_owned(), keys(&["signing-key"])),
         ]),
         secrets_hash: "5ec7e7",
@@ -60,7 +67,11 @@ fn a_plain_spirit_s_pods() {
 #[test]
 fn who_the_pods_are_and_what_they_may_do() {
     let children = children(json!({}), None, true);
-    insta::assert_yaml_snapshot!((children.service_account, children.role, children.role_binding));
+    insta::assert_yaml_snapshot!((
+        children.service_account,
+        children.role,
+        children.role_binding
+    ));
 }
 
 #[test]
@@ -73,7 +84,11 @@ fn where_the_pods_are_reached_and_may_reach() {
 fn what_the_pods_read_and_how_many_may_be_drained() {
     let redis = SecretString::from("redis://fake");
     let children = children(json!({}), Some(&redis), true);
-    insta::assert_yaml_snapshot!((children.config_map, children.redis_secret, children.disruption_budget));
+    insta::assert_yaml_snapshot!((
+        children.config_map,
+        children.redis_secret,
+        children.disruption_budget
+    ));
 }
 
 #[test]
@@ -92,6 +107,10 @@ fn a_spirit_s_own_wishes_for_its_pods() {
         "terminationGracePeriod": "90s",
     });
     let children = children(runtime, None, false);
-    assert_eq!(children.deployment.spec.as_ref().unwrap().replicas, None, "the autoscaler's to set");
+    assert_eq!(
+        children.deployment.spec.as_ref().unwrap().replicas,
+        None,
+        "the autoscaler's to set"
+    );
     insta::assert_yaml_snapshot!((children.deployment, children.autoscaler));
 }

@@ -78,7 +78,7 @@ impl Pathfinder for RulesPathfinder {
                     failed = Some(PathfinderError(format!(
                         "the route to {spirit}, {:?}: {error}",
                         when.source()
-                    )))
+                    )));
                 }
             }
         }

@@ -20,13 +20,15 @@ use eywa_adapters::{
     vigil::RedisVigil,
 };
 use eywa_weave::{
-    SessionKey, StoreError,
+    Echo, EchoBody, SessionKey, SpiritName, StoreError,
     ports::{
-        Bond, Inbox, Memory, Vigil,
-        inbox::Acceptance,
+        Bond, Chronicle, Echoes, Inbox, Memory, Vigil,
+        chronicle::Entry,
+        inbox::{Acceptance, Speech},
         memory::Tally,
         vigil::{Phase, Target},
     },
+    pulse::Outcome,
 };
 use jiff::Timestamp;
 use server::RedisServer;
@@ -145,14 +147,58 @@ async fn every_key_has_a_bound_or_an_end() {
     assert_ne!(server.say(&["PTTL", "eywa:{tests/a}:vigil:*"]).trim(), "-1");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_is_stored_than_was_said() {
+    let server = RedisServer::start();
+    let redis = Redis::new(&server.url(), Scope::new("tests", "a")).unwrap();
+    let echoes = RedisEchoes::new(redis.clone()).keeping(3, LONG);
+    let chronicle = RedisChronicle::new(redis).keeping(3, LONG);
+    for n in 0..150 {
+        echoes
+            .append(&ana(), None, &[echo(&n.to_string())])
+            .await
+            .unwrap();
+        chronicle.append(&entry()).await.unwrap();
+    }
+    let length = |key: &str| server.say(&["LLEN", &format!("eywa:{{tests/a}}:{key}")]);
+    assert_eq!(length("echoes:wa/ana").trim(), "3");
+    assert_eq!(length("echoes-ids:wa/ana").trim(), "100");
+    assert_eq!(length("chronicle:wa/ana").trim(), "3");
+    assert_eq!(length("chronicle-pulse:wa/a").trim(), "20");
+}
+
+fn echo(name: &str) -> Echo {
+    let body = EchoBody::User {
+        text: "hi".into(),
+        attachments: vec![],
+    };
+    Echo {
+        id: name.into(),
+        at: Timestamp::now(),
+        pulse: None,
+        body,
+    }
+}
+
+/// An entry of the Pulse `a`.
+fn entry() -> Entry {
+    let now = Timestamp::now();
+    Entry {
+        pulse: pulse("a").id,
+        session: ana(),
+        spirit: SpiritName::from("a"),
+        outcome: Outcome::Answered,
+        reason: String::new(),
+        received_at: now,
+        ended_at: now,
+        attempt: 1,
+        steps: vec![],
+        usage: Default::default(),
+    }
+}
+
 /// Writes something under every key of the schema.
 async fn exercise(redis: &Redis, vigil: &RedisVigil) {
-    use eywa_weave::{
-        Echo, EchoBody,
-        names::SpiritName,
-        ports::{Chronicle, Echoes, chronicle::Entry, inbox::Speech},
-        pulse::Outcome,
-    };
     let session = ana();
     let bond = RedisBond::new(redis.clone());
     let guard = bond.acquire(&session, LONG).await.unwrap().unwrap();
@@ -170,18 +216,9 @@ async fn exercise(redis: &Redis, vigil: &RedisVigil) {
     .await;
     inbox.mark(&pulse("a").id, Speech::Unknown).await.unwrap();
     let now = Timestamp::now();
-    let body = EchoBody::User {
-        text: "hi".into(),
-        attachments: vec![],
-    };
-    let echo = Echo {
-        id: "1".into(),
-        at: now,
-        pulse: None,
-        body,
-    };
-    RedisEchoes::new(redis.clone())
-        .append(&session, Some(guard.fence), &[echo])
+    let echoes = RedisEchoes::new(redis.clone());
+    echoes
+        .append(&session, Some(guard.fence), &[echo("1")])
         .await
         .unwrap();
     let memory = RedisMemory::new(redis.clone());
@@ -191,20 +228,8 @@ async fn exercise(redis: &Redis, vigil: &RedisVigil) {
         .unwrap();
     memory.tally(&session, Tally::Pulses, 1).await.unwrap();
     memory.tally(&session, Tally::Tokens, 1).await.unwrap();
-    let entry = Entry {
-        pulse: pulse("a").id,
-        session: session.clone(),
-        spirit: SpiritName::from("a"),
-        outcome: Outcome::Answered,
-        reason: String::new(),
-        received_at: now,
-        ended_at: now,
-        attempt: 1,
-        steps: vec![],
-        usage: Default::default(),
-    };
     RedisChronicle::new(redis.clone())
-        .append(&entry)
+        .append(&entry())
         .await
         .unwrap();
     let own = Target::Session(session.clone());

@@ -8,6 +8,8 @@ use rmcp::{
     transport::{DynamicTransportError, streamable_http_client::StreamableHttpError},
 };
 
+use super::http::is_lost_session;
+
 /// There is no session with the server. The texts hold no header of the Conduit.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -96,7 +98,6 @@ pub(super) enum CallFailure {
 impl CallFailure {
     pub(super) fn of_service(error: &ServiceError) -> Self {
         match error {
-            ServiceError::McpError(error) if is_lost_session(&error.message) => Self::NotSent(error.message.to_string()),
             ServiceError::McpError(error) => Self::Answered(error.message.to_string()),
             ServiceError::TransportSend(error) => Self::of_transport(error),
             other => Self::Unknown(other.to_string()),
@@ -118,16 +119,6 @@ impl CallFailure {
             _ => Self::Unknown(cause),
         }
     }
-}
-
-/// Whether a server means that it does not know the session. The protocol wants a 404; many say it with a 400 and in
-/// words such as `Bad Request: No valid session ID provided` or `Session terminated`.
-fn is_lost_session(said: &str) -> bool {
-    let said = said.to_ascii_lowercase();
-    said.contains("session")
-        && ["not found", "terminated", "expired", "no valid", "invalid", "unknown", "not initialized"]
-            .iter()
-            .any(|words| said.contains(words))
 }
 
 /// `HTTP 404 Not Found` of `HTTP 404 Not Found: <body>`: the body is somebody else's text.

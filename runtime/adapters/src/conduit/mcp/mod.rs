@@ -14,6 +14,7 @@
 //!   about every minute.
 
 mod failure;
+mod http;
 mod link;
 mod session;
 #[cfg(test)]

@@ -22,6 +22,7 @@ use tokio::{sync::Notify, time::timeout};
 use super::{
     Endpoint,
     failure::{CallFailure, ConnectError},
+    http::Http,
 };
 
 /// The most bytes that are read of one answer.
@@ -84,7 +85,7 @@ impl Session {
         config.retry_config = Arc::new(pauses);
         let changed = Arc::new(Notify::new());
         let listener = Listener { changed: changed.clone() };
-        let opening = serve_client(listener, StreamableHttpClientTransport::with_client(http, config));
+        let opening = serve_client(listener, StreamableHttpClientTransport::with_client(Http(http), config));
         match timeout(limit, opening).await {
             Ok(Ok(running)) => Ok(Self { running, changed }),
             Ok(Err(error)) => Err(ConnectError::of_initialize(&error)),

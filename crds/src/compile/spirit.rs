@@ -1,0 +1,406 @@
+//! Compiling one Spirit of a configuration: each part of its spec, in turn.
+
+use serde_json::Value;
+
+use super::{
+    ConditionType, DefaultStores, Problem, ProblemReason, Problems, Surroundings,
+    address::Addresses,
+    conduit::resolve_conduit,
+    references,
+    secrets::{check_secrets, secret_headers},
+};
+use crate::{
+    expression::When,
+    reference::ConfigMapKeyRef,
+    runtime_config::{
+        CompiledAction, CompiledChannel, CompiledConduit, CompiledHttp, CompiledOracle,
+        CompiledScout, CompiledSpirit, CompiledVoice, CompiledWhatsApp, OpenaiOracle,
+        ScriptedOracle, SecretFile,
+    },
+    script::{CompiledScript, Script},
+    spirit::{Action, ConduitUse, Oracle, Provider, Scout, SpiritSpec, Voice, WhatsAppVoice},
+    template::{Template, Vocabulary},
+};
+
+/// Where OpenAI itself is, when no other server is named.
+const OPENAI_URL: &str = "https://api.openai.com/v1";
+
+/// Compiles one Spirit of a configuration.
+pub(super) struct SpiritCompiler<'a> {
+    name: &'a str,
+    around: &'a Surroundings,
+    addresses: &'a Addresses<'a>,
+    problems: Problems,
+}
+
+impl<'a> SpiritCompiler<'a> {
+    pub(super) fn new(
+        name: &'a str,
+        around: &'a Surroundings,
+        addresses: &'a Addresses<'a>,
+    ) -> Self {
+        Self {
+            name,
+            around,
+            addresses,
+            problems: Problems::of("Spirit", name, ConditionType::Accepted),
+        }
+    }
+
+    /// The Spirit whose Voices are served.
+    pub(super) fn front(mut self, spec: &SpiritSpec) -> Result<CompiledSpirit, Vec<Problem>> {
+        let embedded = self.around.defaults.stores == DefaultStores::Embedded;
+        let serving = references::serving_secrets(spec)
+            .filter(|(field, _)| !(embedded && field.starts_with("spec.stores")));
+        check_secrets(
+            references::answering_secrets(spec).chain(serving),
+            self.around,
+            &mut self.problems,
+        );
+        let voices = spec
+            .voices
+            .iter()
+            .enumerate()
+            .filter_map(|(index, voice)| self.voice(index, voice))
+            .collect();
+        let mut compiled = self.answering(spec);
+        compiled.voices = voices;
+        compiled.pathfinder = spec.pathfinder.clone();
+        self.finish(compiled)
+    }
+
+    /// A Spirit that is routed to: it answers, and is served by the front Spirit's Voices.
+    pub(super) fn routed(mut self, spec: &SpiritSpec) -> Result<CompiledSpirit, Vec<Problem>> {
+        check_secrets(
+            references::answering_secrets(spec),
+            self.around,
+            &mut self.problems,
+        );
+        let compiled = self.answering(spec);
+        self.finish(compiled)
+    }
+
+    fn finish(self, compiled: CompiledSpirit) -> Result<CompiledSpirit, Vec<Problem>> {
+        let found = self.problems.into_found();
+        if found.is_empty() {
+            Ok(compiled)
+        } else {
+            Err(found)
+        }
+    }
+
+    fn answering(&mut self, spec: &SpiritSpec) -> CompiledSpirit {
+        let persona = self.persona(spec);
+        let oracles = references::oracles(spec)
+            .filter_map(|(field, oracle)| self.oracle(&field, oracle))
+            .collect();
+        let scouts = spec
+            .scouts
+            .iter()
+            .enumerate()
+            .map(|(index, scout)| self.scout(index, scout))
+            .collect();
+        let actions = spec
+            .actions
+            .iter()
+            .enumerate()
+            .map(|(index, action)| self.action(index, action))
+            .collect();
+        let conduits = spec
+            .conduits
+            .iter()
+            .enumerate()
+            .filter_map(|(index, used)| self.conduit(index, used))
+            .collect();
+        CompiledSpirit {
+            name: self.name.to_owned(),
+            persona,
+            oracles,
+            limits: spec.limits.clone(),
+            voices: Vec::new(),
+            bond: spec.bond.clone(),
+            scouts,
+            actions,
+            conduits,
+            pathfinder: None,
+            vigil: spec.vigil.clone(),
+        }
+    }
+
+    fn persona(&mut self, spec: &SpiritSpec) -> String {
+        let (field, text) = match (&spec.persona.text, &spec.persona.config_map_ref) {
+            (Some(text), None) => ("spec.persona.text", Some(text.clone())),
+            (None, Some(reference)) => {
+                let field = "spec.persona.configMapRef";
+                (field, self.config_map_value(field, reference))
+            }
+            _ => {
+                self.problems.push(
+                    "spec.persona",
+                    ProblemReason::SpecInvalid,
+                    "exactly one of text and configMapRef is needed",
+                );
+                return String::new();
+            }
+        };
+        let Some(text) = text else {
+            return String::new();
+        };
+        if let Err(error) = Template::parse(&text, Vocabulary::PERSONA) {
+            self.problems
+                .push(field, ProblemReason::TemplateInvalid, error.to_string());
+        }
+        text
+    }
+
+    fn config_map_value(&mut self, field: &str, reference: &ConfigMapKeyRef) -> Option<String> {
+        let ConfigMapKeyRef { name, key } = reference;
+        let value = match self.around.config_maps.get(name) {
+            None => Err((
+                ProblemReason::ConfigMapNotFound,
+                format!(
+                    "there is no ConfigMap {name:?} in this namespace; create it with the key {key:?}"
+                ),
+            )),
+            Some(data) => data.get(key).cloned().ok_or_else(|| {
+                let message = format!("ConfigMap {name:?} has no key {key:?}; add it");
+                (ProblemReason::ConfigMapKeyMissing, message)
+            }),
+        };
+        self.noting(field, value)
+    }
+
+    /// Notes what is wrong, and gives what is right.
+    fn noting<T>(&mut self, field: &str, result: Result<T, (ProblemReason, String)>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err((reason, message)) => {
+                self.problems.push(field, reason, message);
+                None
+            }
+        }
+    }
+
+    fn url(&mut self, field: &str, written: &str) -> String {
+        let checked = self.addresses.url(written);
+        self.noting(field, checked).unwrap_or_default()
+    }
+
+    fn url_template(&mut self, field: &str, written: &str, vocabulary: Vocabulary) -> String {
+        let checked = self.addresses.template(written, vocabulary);
+        self.noting(field, checked).unwrap_or_default()
+    }
+
+    fn oracle(&mut self, field: &str, oracle: &Oracle) -> Option<CompiledOracle> {
+        match oracle.provider {
+            Provider::Openai => {
+                let base_url = self.url(
+                    &format!("{field}.baseUrl"),
+                    oracle.base_url.as_deref().unwrap_or(OPENAI_URL),
+                );
+                let Some(model) = oracle.model.clone() else {
+                    self.problems.push(
+                        format!("{field}.model"),
+                        ProblemReason::SpecInvalid,
+                        "model is needed for provider openai",
+                    );
+                    return None;
+                };
+                Some(CompiledOracle::Openai(OpenaiOracle {
+                    model,
+                    base_url,
+                    api_key: oracle
+                        .api_key
+                        .as_ref()
+                        .map(|key| SecretFile::from(&key.secret_ref)),
+                    temperature: oracle.temperature,
+                    max_tokens: oracle.max_tokens,
+                    timeout: oracle.timeout,
+                }))
+            }
+            Provider::Scripted => {
+                let script = self.script(field, oracle)?;
+                Some(CompiledOracle::Scripted(ScriptedOracle {
+                    model: oracle
+                        .model
+                        .clone()
+                        .unwrap_or_else(|| "scripted".to_owned()),
+                    script,
+                    timeout: oracle.timeout,
+                }))
+            }
+        }
+    }
+
+    fn script(&mut self, field: &str, oracle: &Oracle) -> Option<Script> {
+        let field = format!("{field}.script");
+        let Some(source) = &oracle.script else {
+            self.problems.push(
+                field,
+                ProblemReason::SpecInvalid,
+                "script is needed for provider scripted",
+            );
+            return None;
+        };
+        let (field, script) = match (&source.config_map_ref, source.inline()) {
+            (Some(reference), None) => {
+                let field = format!("{field}.configMapRef");
+                let text = self.config_map_value(&field, reference)?;
+                let read =
+                    Script::from_yaml(&text).map_err(|error| (ProblemReason::ScriptInvalid, error));
+                let script = self.noting(&field, read)?;
+                (field, script)
+            }
+            (None, Some(script)) => (field, script),
+            _ => {
+                self.problems.push(
+                    field,
+                    ProblemReason::SpecInvalid,
+                    "exactly one of configMapRef and rules is needed",
+                );
+                return None;
+            }
+        };
+        match CompiledScript::compile(&script) {
+            Ok(_) => Some(script),
+            Err(found) => {
+                for problem in found {
+                    let place = format!("{field}.{}", problem.path);
+                    self.problems
+                        .push(place, ProblemReason::ScriptInvalid, problem.reason);
+                }
+                None
+            }
+        }
+    }
+
+    fn voice(&mut self, index: usize, voice: &Voice) -> Option<CompiledVoice> {
+        let field = format!("spec.voices[{index}]");
+        let channel = match (&voice.whatsapp, &voice.http) {
+            (Some(whatsapp), None) => {
+                let graph_url =
+                    self.url(&format!("{field}.whatsapp.graphUrl"), &whatsapp.graph_url);
+                let [access_token, app_secret, verify_token] =
+                    WhatsAppVoice::SECRET_KEYS.map(|key| SecretFile {
+                        name: whatsapp.secret_ref.name.clone(),
+                        key: key.to_owned(),
+                    });
+                CompiledChannel::Whatsapp(CompiledWhatsApp {
+                    phone_number_id: whatsapp.phone_number_id.clone(),
+                    graph_url,
+                    access_token,
+                    app_secret,
+                    verify_token,
+                })
+            }
+            (None, Some(http)) => {
+                let reply_url = http.reply_url.as_deref();
+                CompiledChannel::Http(CompiledHttp {
+                    signing_key: SecretFile::from(&http.secret_ref),
+                    reply_url: reply_url
+                        .map(|url| self.url(&format!("{field}.http.replyUrl"), url)),
+                })
+            }
+            _ => {
+                self.problems.push(
+                    field,
+                    ProblemReason::SpecInvalid,
+                    "exactly one of whatsapp and http is needed",
+                );
+                return None;
+            }
+        };
+        Some(CompiledVoice {
+            name: voice.name.clone(),
+            channel,
+        })
+    }
+
+    fn scout(&mut self, index: usize, scout: &Scout) -> CompiledScout {
+        let field = format!("spec.scouts[{index}]");
+        let url = self.url_template(
+            &format!("{field}.http.url"),
+            &scout.http.url,
+            Vocabulary::SCOUT_URL,
+        );
+        if let Some(Err(error)) = scout.when.as_deref().map(When::parse) {
+            self.problems.push(
+                format!("{field}.when"),
+                ProblemReason::ExpressionInvalid,
+                error.to_string(),
+            );
+        }
+        CompiledScout {
+            name: scout.name.clone(),
+            url,
+            headers: secret_headers(&scout.http.headers_from),
+            timeout: scout.timeout,
+            when: scout.when.clone(),
+        }
+    }
+
+    fn action(&mut self, index: usize, action: &Action) -> CompiledAction {
+        let field = format!("spec.actions[{index}]");
+        let url = self.url_template(
+            &format!("{field}.http.url"),
+            &action.http.url,
+            Vocabulary::ACTION_URL,
+        );
+        let checked = check_parameters(action);
+        self.noting(&format!("{field}.parameters"), checked);
+        CompiledAction {
+            name: action.name.clone(),
+            description: action.description.clone(),
+            parameters: action.parameters.clone(),
+            method: action.http.method,
+            url,
+            headers: secret_headers(&action.http.headers_from),
+            timeout: action.timeout,
+        }
+    }
+
+    fn conduit(&mut self, index: usize, used: &ConduitUse) -> Option<CompiledConduit> {
+        let Some(conduit) = self.around.conduits.get(&used.name) else {
+            self.problems.push(
+                format!("spec.conduits[{index}].name"),
+                ProblemReason::ConduitNotFound,
+                format!(
+                    "there is no Conduit {:?} in this namespace; create it",
+                    used.name
+                ),
+            );
+            return None;
+        };
+        let resolved = resolve_conduit(
+            &used.name,
+            conduit,
+            used.tools.clone(),
+            self.around,
+            self.addresses,
+            ConditionType::ConduitsReady,
+        );
+        match resolved {
+            Ok(compiled) => Some(compiled),
+            Err(found) => {
+                self.problems.extend(found);
+                None
+            }
+        }
+    }
+}
+
+fn check_parameters(action: &Action) -> Result<(), (ProblemReason, String)> {
+    let invalid = |message: String| Err((ProblemReason::SchemaInvalid, message));
+    if action.parameters.get("type").and_then(Value::as_str) != Some("object") {
+        return invalid(
+            "a tool's parameters are a JSON Schema of an object: add type: object".to_owned(),
+        );
+    }
+    match jsonschema::validator_for(&Value::Object(action.parameters.clone())) {
+        Ok(_) => Ok(()),
+        Err(error) => invalid(format!(
+            "it is not a JSON Schema: {}: {error}",
+            error.instance_path()
+        )),
+    }
+}
