@@ -31,32 +31,46 @@ pub(crate) struct Reach {
     pub(crate) key: String,
 }
 
-/// Writes the file; it goes when this is dropped.
-pub(crate) struct Announced(PathBuf);
+/// This process can be found. When this is dropped it no longer can.
+pub(crate) struct Announced(());
 
 impl Drop for Announced {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        // The file of an eywa up that was started later stays.
+        if find().is_some_and(|running| running.pid == std::process::id()) {
+            let _ = fs::remove_file(file());
+        }
+    }
+}
+
+impl Announced {
+    /// What can be reached is this now.
+    pub(crate) fn update(&self, running: &Running) -> Result<()> {
+        write(running)
     }
 }
 
 /// Lets `eywa chat` find this process.
 pub(crate) fn announce(running: &Running) -> Result<Announced> {
+    write(running)?;
+    Ok(Announced(()))
+}
+
+fn write(running: &Running) -> Result<()> {
     let file = file();
-    let write = || -> Result<()> {
+    let written = || -> Result<()> {
         if let Some(folder) = file.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
         let next = file.with_extension("next");
         let _ = fs::remove_file(&next);
         let mut open = fs::OpenOptions::new();
-        let mut written = open.write(true).create_new(true).mode(0o600).open(&next)?;
-        written.write_all(&serde_json::to_vec(running)?)?;
+        let mut opened = open.write(true).create_new(true).mode(0o600).open(&next)?;
+        opened.write_all(&serde_json::to_vec(running)?)?;
         fs::rename(&next, &file)?;
         Ok(())
     };
-    write().with_context(|| format!("{} cannot be written, and eywa chat needs it", file.display()))?;
-    Ok(Announced(file))
+    written().with_context(|| format!("{} cannot be written, and eywa chat needs it", file.display()))
 }
 
 /// The `eywa up` that runs, if one does.

@@ -70,6 +70,23 @@ impl Error {
         }
     }
 
+    /// The reason and message for a status, of an error that a person has to mend: it does not go away by itself.
+    #[must_use]
+    pub fn refusal(&self) -> Option<(&'static str, String)> {
+        let reason = match self {
+            Self::NotOurs { .. } => "NameTaken",
+            Self::Api { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) if status.code == 403 => "Forbidden",
+                kube::Error::Api(status) if status.code == 422 || status.code == 400 => {
+                    "ChildRefused"
+                }
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some((reason, self.to_string()))
+    }
+
     /// Wraps a client's error with what was tried; for `map_err`.
     pub fn api<'a>(
         verb: &'static str,

@@ -159,10 +159,7 @@ impl Household {
             if self.running.get(&name).is_some_and(|recipe| recipe.is(&config, &secrets)) {
                 continue;
             }
-            let stores = match self.stores.get(&name) {
-                Some(stores) => stores.clone(),
-                None => self.stores.entry(name.clone()).or_insert(self.kept.stores(NAMESPACE, &name)?).clone(),
-            };
+            let stores = self.stores.entry(name.clone()).or_insert_with(|| self.kept.stores(&name)).clone();
             let wired = wire(&config, &secrets, stores, &self.shared)?;
             let serving = wired.serving.clone();
             serving.tend();
@@ -179,8 +176,13 @@ impl Household {
             }
             self.running.insert(name, Recipe { config, secrets });
         }
-        self.announced = Some(discovery::announce(&self.reach())?);
-        Ok(())
+        match &self.announced {
+            Some(announced) => announced.update(&self.reach()),
+            None => {
+                self.announced = Some(discovery::announce(&self.reach())?);
+                Ok(())
+            }
+        }
     }
 
     fn retire(&self, name: &str) {

@@ -1,28 +1,33 @@
-//! Where conversations are kept.
+//! Where conversations are kept: one file in one folder, for all Spirits. Bonds are in memory, since there is one process.
 
 use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 use eywa_adapters::{
-    bond::InMemoryBond, chronicle::InMemoryChronicle, echoes::InMemoryEchoes, inbox::InMemoryInbox,
-    memory::InMemoryMemory, vigil::InMemoryVigil,
+    bond::InMemoryBond, chronicle::RedbChronicle, echoes::RedbEchoes, inbox::RedbInbox, memory::RedbMemory,
+    redb::Redb, vigil::RedbVigil,
 };
 use eywa_runtime::wiring::Stores;
 
-pub(super) struct Kept;
+/// The open file.
+pub(super) struct Kept(Redb);
 
 impl Kept {
-    pub(super) fn open(_data: &Path) -> Result<Self> {
-        Ok(Self)
+    /// Opens the file in this folder, which is made if there is none.
+    pub(super) fn open(folder: &Path) -> Result<Self> {
+        Ok(Self(Redb::open(folder, "")?))
     }
-    pub(super) fn stores(&self, _namespace: &str, _spirit: &str) -> Result<Stores> {
-        Ok(Stores {
+
+    /// The stores of one Spirit.
+    pub(super) fn stores(&self, spirit: &str) -> Stores {
+        let redb = self.0.of(spirit);
+        Stores {
             bond: Arc::new(InMemoryBond::new()),
-            inbox: Arc::new(InMemoryInbox::new()),
-            echoes: Arc::new(InMemoryEchoes::new()),
-            chronicle: Arc::new(InMemoryChronicle::new()),
-            memory: Arc::new(InMemoryMemory::new()),
-            vigil: Arc::new(InMemoryVigil::new()),
-        })
+            inbox: Arc::new(RedbInbox::new(redb.clone())),
+            echoes: Arc::new(RedbEchoes::new(redb.clone())),
+            chronicle: Arc::new(RedbChronicle::new(redb.clone())),
+            memory: Arc::new(RedbMemory::new(redb.clone())),
+            vigil: Arc::new(RedbVigil::new(redb)),
+        }
     }
 }

@@ -12,8 +12,12 @@ use secrecy::SecretString;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use url::Url;
+
+/// A probe takes no longer than this, however long a tool's call may take: a reconcile is waiting.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// Probes real servers.
 #[derive(Default)]
@@ -44,7 +48,8 @@ impl Probe for McpProbe {
             .map_err(|error| format!("{:?} is not a URL: {error}", conduit.url))?;
         let headers = SecretHeaders::new(headers).map_err(|error| error.to_string())?;
         let endpoint = Endpoint { url, headers };
-        let found = mcp::probe(&self.client(network), &endpoint, conduit.timeout.as_std())
+        let limit = conduit.timeout.as_std().min(LIMIT);
+        let found = mcp::probe(&self.client(network), &endpoint, limit)
             .await
             .map_err(|error| error.to_string())?;
         Ok(Findings {

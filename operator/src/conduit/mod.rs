@@ -9,7 +9,7 @@ pub mod status;
 use self::{
     probe::Probe,
     schedule::Schedule,
-    status::{Outcome, READY},
+    status::{Outcome, READY, SERVER_NOT_AVAILABLE},
 };
 use crate::{
     apply::{apply, hash_of, remove},
@@ -146,13 +146,32 @@ async fn steps(conduit: &Conduit, shared: &ConduitContext) -> Result<Action, Err
 
     let secrets = dereference(shared, conduit, &namespace).await?;
     let around = surroundings(shared, &namespace, &secrets);
-    apply_server(&shared.ctx, conduit, &namespace, &owner).await?;
-    let (outcome, wait) = match compile_conduit(conduit, &around) {
-        Err(problems) => (Outcome::Refused(problems), jittered(RESYNC)),
-        Ok(compiled) => probed(shared, conduit, compiled, &secrets, &around).await?,
+    let server = apply_server(&shared.ctx, conduit, &namespace, &owner).await;
+    let (outcome, wait) = match (compile_conduit(conduit, &around), &server) {
+        (Err(problems), _) => (Outcome::Refused(problems), RESYNC),
+        (Ok(compiled), Err(error)) => match error.refusal() {
+            Some((reason, message)) => (
+                Outcome::NotAsked(Box::new(compiled), reason, message),
+                RESYNC,
+            ),
+            None => return server.map(|_| Action::await_change()),
+        },
+        (Ok(compiled), Ok(Server::Starting)) => {
+            let child = conduit_service_name(&conduit.name_any());
+            let message = format!(
+                "no pod of its server answers yet; see `kubectl describe pods` of Deployment {child:?} if that stays so"
+            );
+            (
+                Outcome::NotAsked(Box::new(compiled), SERVER_NOT_AVAILABLE, message),
+                RESYNC,
+            )
+        }
+        (Ok(compiled), Ok(Server::Up)) => {
+            probed(shared, conduit, compiled, &secrets, &around).await?
+        }
     };
     report(shared, conduit, &outcome).await?;
-    Ok(Action::requeue(wait))
+    server.map(|_| Action::requeue(wait.min(jittered(RESYNC))))
 }
 
 type SecretValues = BTreeMap<String, BTreeMap<String, SecretString>>;
@@ -209,23 +228,39 @@ fn surroundings(shared: &ConduitContext, namespace: &str, secrets: &SecretValues
     }
 }
 
+/// Whether there is something to ask.
+enum Server {
+    /// It is somebody else's, or its pods answer.
+    Up,
+    /// It is run for the Conduit, and no pod answers yet. Its Deployment's next change asks for a reconcile.
+    Starting,
+}
+
 async fn apply_server(
     ctx: &Context,
     conduit: &Conduit,
     namespace: &str,
     owner: &OwnerReference,
-) -> Result<(), Error> {
+) -> Result<Server, Error> {
     let name = conduit.name_any();
-    if let Some(server) = &conduit.spec.server {
-        let (deployment, service) = build::children(&name, namespace, owner, server);
-        apply(ctx, owner, service).await?;
-        apply(ctx, owner, deployment).await?;
-    } else {
+    let Some(server) = &conduit.spec.server else {
         let child = conduit_service_name(&name);
         remove::<Deployment>(ctx, owner, namespace, &child).await?;
         remove::<Service>(ctx, owner, namespace, &child).await?;
-    }
-    Ok(())
+        return Ok(Server::Up);
+    };
+    let (deployment, service) = build::children(&name, namespace, owner, server);
+    apply(ctx, owner, service).await?;
+    let (live, _) = apply(ctx, owner, deployment).await?.into_parts();
+    let available = live
+        .status
+        .and_then(|status| status.available_replicas)
+        .unwrap_or(0);
+    Ok(if available > 0 {
+        Server::Up
+    } else {
+        Server::Starting
+    })
 }
 
 /// What stands of the last probe, or a new one when that is due; and how long until the next.
@@ -287,7 +322,9 @@ async fn report(
         .unwrap_or_default();
     let about = conduit.object_ref(&());
     for condition in conditions::newly_false(&before, &change.after.conditions) {
-        if WARNED_OF.contains(&condition.type_.as_str()) {
+        // The pods of a server that starts have Events of their own.
+        let told = condition.reason == SERVER_NOT_AVAILABLE;
+        if WARNED_OF.contains(&condition.type_.as_str()) && !told {
             shared
                 .ctx
                 .events

@@ -20,6 +20,9 @@ use std::collections::BTreeMap;
 /// The condition `Ready`.
 pub const READY: &str = "Ready";
 
+/// The reason of `Connected` while the pods of a server that is run for the Conduit are not there yet.
+pub const SERVER_NOT_AVAILABLE: &str = "ServerNotAvailable";
+
 /// How old `lastProbeTime` may get before it alone is a reason to write.
 const PROBE_TIME_AGE: SignedDuration = SignedDuration::from_mins(5);
 /// How many tools are listed: an object has its limits.
@@ -31,6 +34,8 @@ const DESCRIPTION: usize = 160;
 pub enum Outcome {
     /// Something is wrong with the manifest or a Secret.
     Refused(Vec<Problem>),
+    /// It was not asked, for the reason and with the message given: its server is not there to answer.
+    NotAsked(Box<CompiledConduit>, &'static str, String),
     /// It was probed: where, and what was found or went wrong.
     Probed(Box<CompiledConduit>, Result<Findings, String>),
 }
@@ -42,10 +47,13 @@ pub fn status(conduit: &Conduit, outcome: &Outcome, now: Timestamp) -> ConduitSt
     let generation = conduit.metadata.generation;
     let conditions = conditions::next(&before.conditions, verdicts(outcome), generation, now);
     let mut next = match outcome {
-        Outcome::Refused(_) => ConduitStatus::default(),
+        Outcome::Refused(_) => ConduitStatus {
+            url: conduit.spec.url.clone(),
+            ..ConduitStatus::default()
+        },
         Outcome::Probed(compiled, Ok(findings)) => found(compiled, findings),
         // Of a server that does not answer, what it last said is still the best that is known.
-        Outcome::Probed(compiled, Err(_)) => ConduitStatus {
+        Outcome::Probed(compiled, Err(_)) | Outcome::NotAsked(compiled, ..) => ConduitStatus {
             url: Some(compiled.url.clone()),
             ..before.clone()
         },
@@ -82,6 +90,10 @@ fn verdicts(outcome: &Outcome) -> Vec<(&'static str, Verdict)> {
                 Verdict::unknown("NotProbed", "it is not probed until it is accepted"),
             )
         }
+        Outcome::NotAsked(_, reason, message) => (
+            Verdict::yes("Accepted", "the spec is sound"),
+            Verdict::no(reason, message.clone()),
+        ),
         Outcome::Probed(_, result) => (
             Verdict::yes("Accepted", "the spec is sound"),
             match result {

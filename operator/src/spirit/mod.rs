@@ -10,7 +10,7 @@ use self::{
     build::{Blueprint, CONFIG_HASH, SECRETS_HASH},
     dereference::{DefaultRedis, Dereferenced},
     status::{Outcome, READY, WARNED_OF, annotation},
-    validate::{Plan, Validated},
+    validate::{CONDUIT_NOT_READY, Plan, Validated},
 };
 use crate::{
     conditions,
@@ -233,7 +233,7 @@ async fn steps(spirit: &Spirit, shared: &SpiritContext) -> Result<Action, Error>
         }
         Err(error) => {
             // What the API server refuses is for a person to see; what is merely late is not.
-            if let Some((reason, message)) = refusal(&error) {
+            if let Some((reason, message)) = error.refusal() {
                 subject
                     .report(
                         shared,
@@ -322,7 +322,9 @@ impl Subject<'_> {
             let about = self.spirit.object_ref(&());
             for condition in conditions::newly_false(&before, &change.after.conditions) {
                 let failed = condition.type_ == READY && matches!(outcome, Outcome::Failed(..));
-                if failed || WARNED_OF.contains(&condition.type_.as_str()) {
+                // A Conduit that does not answer has an Event of its own.
+                let told = condition.reason == CONDUIT_NOT_READY;
+                if failed || (WARNED_OF.contains(&condition.type_.as_str()) && !told) {
                     ctx.events
                         .warning(&about, "Reconcile", &condition.reason, &condition.message)
                         .await;
@@ -352,21 +354,4 @@ fn what_rolls(live: Option<&Deployment>, plan: &Plan) -> Option<&'static str> {
         return Some("pods with the new Secrets replace those with the former");
     }
     None
-}
-
-/// The reason and message for the status, of an error that does not go away by itself.
-fn refusal(error: &Error) -> Option<(&'static str, String)> {
-    match error {
-        Error::NotOurs { .. } => Some(("NameTaken", error.to_string())),
-        Error::Api { source, .. } => match source.as_ref() {
-            kube::Error::Api(status) if status.code == 403 => {
-                Some(("Forbidden", error.to_string()))
-            }
-            kube::Error::Api(status) if status.code == 422 || status.code == 400 => {
-                Some(("ChildRefused", error.to_string()))
-            }
-            _ => None,
-        },
-        _ => None,
-    }
 }

@@ -21,6 +21,9 @@ pub const SECRETS_RESOLVED: &str = "SecretsResolved";
 /// The condition `ConduitsReady`.
 pub const CONDUITS_READY: &str = "ConduitsReady";
 
+/// The reason of `ConduitsReady` when a Conduit is there and sound, but does not answer.
+pub const CONDUIT_NOT_READY: &str = "ConduitNotReady";
+
 /// What can be told of a Spirit without its pods.
 pub struct Validated {
     /// The verdicts of `Accepted`, `SecretsResolved` and `ConduitsReady`.
@@ -174,7 +177,7 @@ fn conduits(problems: &[Problem], used: &BTreeMap<String, Conduit>) -> Verdict {
     });
     match (silent.next(), used.is_empty()) {
         (Some(first), _) => Verdict::no(
-            "ConduitNotReady",
+            CONDUIT_NOT_READY,
             silent.fold(first, |all, next| format!("{all}; {next}")),
         ),
         (None, true) => Verdict::yes("NoneUsed", "no Conduit is used"),

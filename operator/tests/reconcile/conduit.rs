@@ -247,10 +247,21 @@ async fn a_server_is_run_where_asked_and_taken_away_when_a_url_takes_its_place()
             "PATCH cafe/conduits/shop-tools/status",
         ]
     );
+    assert_eq!(shop.asked(), [""; 0], "nobody is there to ask yet");
+    assert!(
+        shop.condition("Connected")
+            .starts_with("False ServerNotAvailable")
+    );
+    assert_eq!(shop.api.events(), [""; 0]);
+
+    shop.api.pods_become_ready(DEPLOYMENT);
+    shop.reconcile().await;
     assert_eq!(
         shop.asked(),
         ["http://shop-tools-conduit.cafe.svc:9000/mcp "]
     );
+    assert!(shop.condition("Ready").starts_with("True"));
+    shop.api.writes();
     shop.reconcile().await;
     assert_eq!(shop.api.writes(), [""; 0]);
 
@@ -258,4 +269,20 @@ async fn a_server_is_run_where_asked_and_taken_away_when_a_url_takes_its_place()
     shop.reconcile().await;
     assert_eq!(shop.api.get(DEPLOYMENT), None);
     assert_eq!(shop.api.made(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_the_api_server_refuses_is_told_of_in_the_status() {
+    let shop = Shop::new(json!({"server": {"image": "shop-tools:1"}}));
+    shop.api.refuse(DEPLOYMENT, 422);
+    let error = reconcile(shop.api.read::<Conduit>(CONDUIT), Arc::clone(&shop.shared))
+        .await
+        .unwrap_err();
+    assert_eq!(error.label(), "refused");
+    let ready = shop.condition("Ready");
+    assert!(
+        ready.starts_with("False ChildRefused: apply Deployment shop-tools-conduit"),
+        "{ready}"
+    );
+    assert_eq!(shop.api.events(), ["ChildRefused"]);
 }

@@ -525,3 +525,32 @@ async fn an_api_server_that_is_away_is_an_error_that_is_retried() {
     cafe.reconcile().await.unwrap();
     assert_eq!(cafe.api.writes(), [""; 0]);
 }
+
+#[tokio::test]
+async fn a_rollout_that_is_stuck_and_one_scaled_to_nothing_are_not_ready() {
+    let cafe = Cafe::new(&[]);
+    cafe.settle().await;
+    let conditions = |progressing: &str| {
+        json!({"status": {"conditions": [
+            {"type": "Available", "status": "True"},
+            {"type": "Progressing", "status": progressing, "reason": "ProgressDeadlineExceeded"},
+        ]}})
+    };
+    cafe.api.edit(DEPLOYMENT, conditions("False"));
+    cafe.reconcile().await.unwrap();
+    assert!(cafe.condition("Ready").starts_with("False RolloutStuck"));
+    assert!(
+        cafe.condition("Available").starts_with("True"),
+        "the former pods still answer"
+    );
+    cafe.api.edit(DEPLOYMENT, conditions("True"));
+    cafe.reconcile().await.unwrap();
+    assert!(cafe.condition("Ready").starts_with("True"));
+
+    cafe.api.edit(
+        SPIRIT,
+        json!({"metadata": {"generation": 2}, "spec": {"runtime": {"replicas": 0}}}),
+    );
+    cafe.reconcile().await.unwrap();
+    assert!(cafe.condition("Ready").starts_with("False ScaledToZero"));
+}

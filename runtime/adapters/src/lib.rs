@@ -24,6 +24,18 @@ pub mod voice;
 
 #[cfg(feature = "in-memory")]
 mod in_memory;
+#[cfg(feature = "redb")]
+#[cfg_attr(
+    not(all(
+        feature = "chronicle-redb",
+        feature = "echoes-redb",
+        feature = "inbox-redb",
+        feature = "memory-redb",
+        feature = "vigil-redb"
+    )),
+    allow(dead_code, unused_imports, reason = "one store alone does not use all that they share")
+)]
+pub mod redb;
 #[cfg(feature = "redis")]
 #[cfg_attr(
     not(all(

@@ -31,7 +31,11 @@ pub fn routes(stage: Stage, roster: Roster, metrics: Metrics) -> Router {
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(scrape))
-        .with_state(Admin { stage, roster, metrics })
+        .with_state(Admin {
+            stage,
+            roster,
+            metrics,
+        })
 }
 
 async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
@@ -46,7 +50,14 @@ async fn scrape(State(admin): State<Admin>) -> Response {
         admin.metrics.inbox(&spirit, depth);
     }
     match admin.metrics.render() {
-        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Ok(text) => (
+            [(
+                header::CONTENT_TYPE,
+                "text/plain; version=0.0.4; charset=utf-8",
+            )],
+            text,
+        )
+            .into_response(),
         Err(error) => {
             warn!(%error, "the metrics cannot be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -1,6 +1,9 @@
 //! `eywa-runtime`: serves one Spirit in a pod.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, thread::available_parallelism, time::Duration};
+use std::{
+    net::SocketAddr, path::PathBuf, process::ExitCode, thread::available_parallelism,
+    time::Duration,
+};
 
 use clap::Parser;
 use eywa_crds::runtime_config::RuntimeConfig;
@@ -56,8 +59,13 @@ fn main() -> ExitCode {
     start_log();
     // Fails only where one is installed already, and nobody was before us.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let threads = available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let threads = available_parallelism()
+        .map_or(1, usize::from)
+        .min(MOST_THREADS);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(run(options)),
         Err(error) => Err(error.into()),
@@ -85,7 +93,9 @@ fn start_log() {
 async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let (stage, roster, metrics) = (Stage::default(), Roster::default(), Metrics::new()?);
     let stop = CancellationToken::new();
-    let admin = TcpListener::bind(options.admin).await.map_err(|error| cannot_listen(options.admin, &error))?;
+    let admin = TcpListener::bind(options.admin)
+        .await
+        .map_err(|error| cannot_listen(options.admin, &error))?;
     let admin_routes = admin::routes(stage.clone(), roster.clone(), metrics.clone());
     let admin = tokio::spawn(serve(admin, admin_routes, admin::CONNECTIONS, stop.clone()));
 
@@ -96,8 +106,15 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let wired = wire(&config, &secrets, stores, &shared)?;
     wired.serving.tend();
     roster.enlist(wired.serving.clone());
-    let public = TcpListener::bind(options.http).await.map_err(|error| cannot_listen(options.http, &error))?;
-    let public = tokio::spawn(serve(public, http::routes(roster.clone()), http::CONNECTIONS, stop.clone()));
+    let public = TcpListener::bind(options.http)
+        .await
+        .map_err(|error| cannot_listen(options.http, &error))?;
+    let public = tokio::spawn(serve(
+        public,
+        http::routes(roster.clone()),
+        http::CONNECTIONS,
+        stop.clone(),
+    ));
     watch_vigils(wired, &config.namespace);
     stage.serving();
     info!(
@@ -112,10 +129,22 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     until_asked_to_stop().await?;
     stage.draining();
     let grace: Duration = options.grace.as_std();
-    let in_work: usize = roster.all().iter().map(|serving| serving.weave().in_flight()).sum();
-    info!(in_work, ?grace, "stopping: no new Pulses are taken, and those in work are finished");
+    let in_work: usize = roster
+        .all()
+        .iter()
+        .map(|serving| serving.weave().in_flight())
+        .sum();
+    info!(
+        in_work,
+        ?grace,
+        "stopping: no new Pulses are taken, and those in work are finished"
+    );
     roster.retire(grace).await;
-    let left: usize = roster.all().iter().map(|serving| serving.weave().in_flight()).sum();
+    let left: usize = roster
+        .all()
+        .iter()
+        .map(|serving| serving.weave().in_flight())
+        .sum();
     stop.cancel();
     let _ = tokio::join!(public, admin);
     info!(left_in_inbox = left, "stopped");
@@ -123,7 +152,8 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn read_config(path: &std::path::Path) -> Result<RuntimeConfig, Box<dyn std::error::Error>> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     Ok(RuntimeConfig::from_json(&text)?)
 }
 
@@ -132,7 +162,10 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> String {
 }
 
 async fn until_asked_to_stop() -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -152,18 +185,25 @@ fn watch_vigils(wired: Wired, namespace: &str) {
         let config = match kube::Config::incluster() {
             Ok(config) => Ok(config),
             Err(_) if std::env::var_os("KUBECONFIG").is_some() => {
-                kube::Config::from_kubeconfig(&Default::default()).await.map_err(|error| error.to_string())
+                kube::Config::from_kubeconfig(&Default::default())
+                    .await
+                    .map_err(|error| error.to_string())
             }
             Err(error) => Err(error.to_string()),
         };
-        match config.and_then(|config| kube::Client::try_from(config).map_err(|error| error.to_string())) {
+        match config
+            .and_then(|config| kube::Client::try_from(config).map_err(|error| error.to_string()))
+        {
             Ok(client) => {
                 let objects = Arc::new(ClusterVigils::new(client, &namespace));
                 let serving = wired.serving.clone();
                 let changes = objects.follow(serving.name());
                 serving.keep_vigils(wired.rota(objects), changes);
             }
-            Err(reason) => info!(reason, "there is no Kubernetes API here: Vigil objects are not followed"),
+            Err(reason) => info!(
+                reason,
+                "there is no Kubernetes API here: Vigil objects are not followed"
+            ),
         }
     });
 }

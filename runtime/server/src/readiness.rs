@@ -23,7 +23,9 @@ const DRAINING: u8 = 2;
 impl Stage {
     /// The Spirits are loaded and the ports are open.
     pub fn serving(&self) {
-        let _ = self.0.compare_exchange(STARTING, SERVING, Ordering::AcqRel, Ordering::Acquire);
+        let _ = self
+            .0
+            .compare_exchange(STARTING, SERVING, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// The process is about to stop. There is no way back.
@@ -48,7 +50,9 @@ impl fmt::Display for NotReady {
         match self {
             Self::Starting => f.write_str("starting"),
             Self::Draining => f.write_str("draining: this pod takes no new Pulses"),
-            Self::StoresUnreachable(spirit) => write!(f, "the stores of the Spirit {spirit} cannot be reached"),
+            Self::StoresUnreachable(spirit) => {
+                write!(f, "the stores of the Spirit {spirit} cannot be reached")
+            }
         }
     }
 }

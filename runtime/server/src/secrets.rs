@@ -39,17 +39,26 @@ pub struct MountedSecrets(pub PathBuf);
 impl Secrets for MountedSecrets {
     fn get(&self, of: &SecretFile) -> Result<SecretString, MissingSecret> {
         let path = of.path(&self.0);
-        let missing = |reason| MissingSecret { of: of.clone(), reason };
+        let missing = |reason| MissingSecret {
+            of: of.clone(),
+            reason,
+        };
         let mut value = String::new();
-        let read = File::open(&path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut value));
+        let read =
+            File::open(&path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut value));
         match read {
-            Ok(_) if value.len() as u64 > LONGEST => Err(missing(format!("it is longer than {LONGEST} bytes"))),
+            Ok(_) if value.len() as u64 > LONGEST => {
+                Err(missing(format!("it is longer than {LONGEST} bytes")))
+            }
             // A newline at the end is an editor's, never the key's.
             Ok(_) => Ok(SecretString::from(value.trim_end_matches(['\r', '\n']))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(missing(format!("there is no file {}: mount the Secret there", path.display())))
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing(format!(
+                "there is no file {}: mount the Secret there",
+                path.display()
+            ))),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Err(missing("it is not text".to_owned()))
             }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(missing("it is not text".to_owned())),
             Err(error) => Err(missing(format!("{}: {error}", path.display()))),
         }
     }
@@ -62,7 +71,10 @@ pub struct HeldSecrets(pub BTreeMap<SecretFile, SecretString>);
 impl Secrets for HeldSecrets {
     fn get(&self, of: &SecretFile) -> Result<SecretString, MissingSecret> {
         let reason = "no such Secret was given: add it, with that key";
-        self.0.get(of).cloned().ok_or_else(|| MissingSecret { of: of.clone(), reason: reason.to_owned() })
+        self.0.get(of).cloned().ok_or_else(|| MissingSecret {
+            of: of.clone(),
+            reason: reason.to_owned(),
+        })
     }
 }
 
@@ -73,7 +85,10 @@ mod tests {
     use super::*;
 
     fn key() -> SecretFile {
-        SecretFile { name: "openai".to_owned(), key: "api-key".to_owned() }
+        SecretFile {
+            name: "openai".to_owned(),
+            key: "api-key".to_owned(),
+        }
     }
 
     #[test]
@@ -81,7 +96,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("openai")).unwrap();
         std::fs::write(folder.path().join("openai/api-key"), "not-a-real-key\n").unwrap();
-        let value = MountedSecrets(folder.path().to_owned()).get(&key()).unwrap();
+        let value = MountedSecrets(folder.path().to_owned())
+            .get(&key())
+            .unwrap();
         assert_eq!(value.expose_secret(), "not-a-real-key");
     }
 
@@ -89,9 +106,15 @@ mod tests {
     fn a_missing_key_is_named_with_its_secret() {
         let folder = tempfile::tempdir().unwrap();
         let mounted = MountedSecrets(folder.path().to_owned());
-        for missing in [mounted.get(&key()).unwrap_err(), HeldSecrets::default().get(&key()).unwrap_err()] {
+        for missing in [
+            mounted.get(&key()).unwrap_err(),
+            HeldSecrets::default().get(&key()).unwrap_err(),
+        ] {
             let error = missing.to_string();
-            assert!(error.contains("openai") && error.contains("api-key"), "{error}");
+            assert!(
+                error.contains("openai") && error.contains("api-key"),
+                "{error}"
+            );
         }
     }
 

@@ -16,8 +16,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-/// A client that has not sent a request's head by then is cut off; so is a connection that idles.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client that has not sent a request's head by then is cut off; so is a connection that idles. Longer than the 60 s for
+/// which proxies keep idle connections, so that it is they who close them, and no request meets a closing one.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(65);
 /// The most bytes of a request's head.
 const HEAD_BUFFER: usize = 16 * 1024;
 /// How long clients get to take their last answers when the server stops.
@@ -25,7 +26,12 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Serves `routes` on `listener` until `stop`, at most `connections` at a time; more wait to be accepted. Then accepts no
 /// more and lets those in work finish, for a moment.
-pub async fn serve(listener: TcpListener, routes: Router, connections: usize, stop: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    connections: usize,
+    stop: CancellationToken,
+) {
     let slots = Arc::new(Semaphore::new(connections));
     let leaving = GracefulShutdown::new();
     loop {
@@ -49,7 +55,9 @@ pub async fn serve(listener: TcpListener, routes: Router, connections: usize, st
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(HEAD_BUFFER);
         let service = TowerToHyperService::new(routes.clone());
-        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = server
+            .serve_connection(TokioIo::new(stream), service)
+            .into_owned();
         let connection = leaving.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -66,7 +74,10 @@ async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
 ) -> io::Result<(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
+    let slot = Arc::clone(slots)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     // Answers are small and wanted at once.
     stream.set_nodelay(true)?;

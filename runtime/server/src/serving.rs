@@ -75,7 +75,10 @@ impl Serving {
         {
             return depth;
         }
-        let depth = timeout(DEPTH_WITHIN, self.inbox.depth()).await.ok().and_then(Result::ok);
+        let depth = timeout(DEPTH_WITHIN, self.inbox.depth())
+            .await
+            .ok()
+            .and_then(Result::ok);
         *known = Some((Instant::now(), depth));
         depth
     }

@@ -2,11 +2,15 @@
 
 #[cfg(feature = "in-memory")]
 mod in_memory;
+#[cfg(feature = "chronicle-redb")]
+pub(crate) mod redb;
 #[cfg(feature = "chronicle-redis")]
 mod redis;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryChronicle;
+#[cfg(feature = "chronicle-redb")]
+pub use redb::RedbChronicle;
 #[cfg(feature = "chronicle-redis")]
 pub use redis::RedisChronicle;
 

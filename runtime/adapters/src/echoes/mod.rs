@@ -2,11 +2,15 @@
 
 #[cfg(feature = "in-memory")]
 mod in_memory;
+#[cfg(feature = "echoes-redb")]
+pub(crate) mod redb;
 #[cfg(feature = "echoes-redis")]
 mod redis;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryEchoes;
+#[cfg(feature = "echoes-redb")]
+pub use redb::RedbEchoes;
 #[cfg(feature = "echoes-redis")]
 pub use redis::RedisEchoes;
 

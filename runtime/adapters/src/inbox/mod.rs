@@ -2,10 +2,14 @@
 
 #[cfg(feature = "in-memory")]
 mod in_memory;
+#[cfg(feature = "inbox-redb")]
+pub(crate) mod redb;
 #[cfg(feature = "inbox-redis")]
 mod redis;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryInbox;
+#[cfg(feature = "inbox-redb")]
+pub use redb::RedbInbox;
 #[cfg(feature = "inbox-redis")]
 pub use redis::RedisInbox;

@@ -2,10 +2,14 @@
 
 #[cfg(feature = "in-memory")]
 mod in_memory;
+#[cfg(feature = "memory-redb")]
+pub(crate) mod redb;
 #[cfg(feature = "memory-redis")]
 mod redis;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryMemory;
+#[cfg(feature = "memory-redb")]
+pub use redb::RedbMemory;
 #[cfg(feature = "memory-redis")]
 pub use redis::RedisMemory;

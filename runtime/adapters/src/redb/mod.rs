@@ -24,7 +24,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use self::writer::Writer;
 pub(crate) use self::{
-    per_session::PerSession,
+    per_session::{Newest, PerSession},
     sweep::touch,
     writer::{Failed, Txn},
 };
@@ -71,11 +71,11 @@ struct Shared {
 #[derive(Default)]
 pub(crate) struct Beside {
     #[cfg(feature = "echoes-redb")]
-    pub(crate) echoes: PerSession<eywa_weave::ports::bond::Fence>,
+    pub(crate) echoes: PerSession<Newest>,
     #[cfg(feature = "memory-redb")]
-    pub(crate) memory: PerSession<eywa_weave::ports::bond::Fence>,
+    pub(crate) memory: PerSession<Newest>,
     #[cfg(feature = "vigil-redb")]
-    pub(crate) speaking: PerSession<crate::vigil::Speaking>,
+    pub(crate) speaking: PerSession<crate::vigil::redb::Speaking>,
 }
 
 impl Redb {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use eywa_weave::SessionKey;
+use eywa_weave::{SessionKey, StoreError, ports::bond::Fence};
 
 /// When there are more sessions than this, those that nobody has touched for [`IDLE`] are forgotten.
 const MANY: usize = 10_000;
@@ -42,5 +42,20 @@ impl<T: Default> PerSession<T> {
     pub(crate) fn any(&self, spirit: &str, holds: impl Fn(&T) -> bool) -> bool {
         let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.iter().any(|((of, _), (value, _))| **of == *spirit && holds(value))
+    }
+}
+
+/// The newest Bond that has written.
+#[derive(Debug, Default)]
+pub(crate) struct Newest(Fence);
+
+impl Newest {
+    /// Lets a Bond through unless a newer one has been.
+    pub(crate) fn pass(&mut self, offered: Fence) -> Result<(), StoreError> {
+        if offered < self.0 {
+            return Err(StoreError::Fenced { offered, newest: self.0 });
+        }
+        self.0 = offered;
+        Ok(())
     }
 }

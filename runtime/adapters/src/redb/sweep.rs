@@ -31,15 +31,15 @@ pub(super) fn prepare(database: &Database, now: u64) -> Result<(), redb::Error> 
 
 fn sweep(txn: &Txn<'_>, before: u64) -> Result<(), Failed> {
     #[cfg(feature = "chronicle-redb")]
-    crate::chronicle::redb_tables::make(txn)?;
+    crate::chronicle::redb::make(txn)?;
     #[cfg(feature = "echoes-redb")]
-    crate::echoes::redb_tables::make(txn)?;
+    crate::echoes::redb::make(txn)?;
     #[cfg(feature = "inbox-redb")]
-    crate::inbox::redb_tables::make(txn)?;
+    crate::inbox::redb::make(txn)?;
     #[cfg(feature = "memory-redb")]
-    crate::memory::redb_tables::make(txn)?;
+    crate::memory::redb::make(txn)?;
     #[cfg(feature = "vigil-redb")]
-    crate::vigil::redb_tables::make(txn)?;
+    crate::vigil::redb::make(txn)?;
     let mut old = Vec::new();
     for entry in txn.table(SESSIONS)?.iter()? {
         let (key, touched) = entry?;
@@ -50,11 +50,13 @@ fn sweep(txn: &Txn<'_>, before: u64) -> Result<(), Failed> {
     }
     for (spirit, session) in &old {
         #[cfg(feature = "chronicle-redb")]
-        crate::chronicle::redb_tables::forget(txn, spirit, session)?;
+        crate::chronicle::redb::forget(txn, spirit, session)?;
         #[cfg(feature = "echoes-redb")]
-        crate::echoes::redb_tables::forget(txn, spirit, session)?;
+        crate::echoes::redb::forget(txn, spirit, session)?;
         #[cfg(feature = "memory-redb")]
-        crate::memory::redb_tables::forget(txn, spirit, session)?;
+        crate::memory::redb::forget(txn, spirit, session)?;
+        #[cfg(feature = "vigil-redb")]
+        crate::vigil::redb::forget(txn, spirit, session)?;
         txn.table(SESSIONS)?.remove((spirit.as_str(), session.as_str()))?;
     }
     Ok(())

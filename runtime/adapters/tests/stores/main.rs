@@ -9,6 +9,14 @@
 
 mod in_memory;
 #[cfg(all(
+    feature = "chronicle-redb",
+    feature = "echoes-redb",
+    feature = "inbox-redb",
+    feature = "memory-redb",
+    feature = "vigil-redb"
+))]
+mod redb;
+#[cfg(all(
     feature = "bond-redis",
     feature = "chronicle-redis",
     feature = "echoes-redis",

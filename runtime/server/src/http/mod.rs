@@ -9,7 +9,6 @@ mod webhooks;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
-use bytes::Bytes;
 use eywa_weave::{
     VoiceName,
     ports::voice::{Method, Webhook},
@@ -19,6 +18,7 @@ use http::{HeaderValue, request::Parts};
 use tokio::time::timeout;
 use tracing::warn;
 
+use body::Whole;
 pub use problem::Problem;
 #[cfg(feature = "voice-http")]
 pub use pulses::{Answer, Detail, Finding, ToolUse};
@@ -32,9 +32,15 @@ const RECEIVED_WITHIN: Duration = Duration::from_secs(8);
 
 /// The routes of the public port.
 pub fn routes(roster: Roster) -> Router {
-    let routes = Router::new().route("/voices/{spirit}/{voice}", get(webhooks::take).post(webhooks::take));
+    let routes = Router::new().route(
+        "/voices/{spirit}/{voice}",
+        get(webhooks::take).post(webhooks::take),
+    );
     #[cfg(feature = "voice-http")]
-    let routes = routes.route("/spirits/{spirit}/pulses", axum::routing::post(pulses::take));
+    let routes = routes.route(
+        "/spirits/{spirit}/pulses",
+        axum::routing::post(pulses::take),
+    );
     routes
         .fallback(async || Problem::unknown_address())
         .method_not_allowed_fallback(async || Problem::wrong_method())
@@ -43,13 +49,32 @@ pub fn routes(roster: Roster) -> Router {
 
 /// Hands a request to the Weave, in a task of its own: a client that hangs up must not leave a Pulse accepted and not
 /// worked on.
-async fn received(serving: &Arc<Serving>, voice: VoiceName, parts: Parts, body: Bytes) -> Result<Receipt, Problem> {
+async fn received(
+    serving: &Arc<Serving>,
+    voice: VoiceName,
+    parts: Parts,
+    body: Whole,
+) -> Result<Receipt, Problem> {
     let weave = serving.weave.clone();
     let receiving = tokio::spawn(async move {
         let header = |name: &str| parts.headers.get(name).map(HeaderValue::as_bytes);
-        let method = if parts.method == http::Method::GET { Method::Get } else { Method::Post };
+        let method = if parts.method == http::Method::GET {
+            Method::Get
+        } else {
+            Method::Post
+        };
         let query = parts.uri.query().unwrap_or_default();
-        weave.receive(&voice, Webhook { method, query, header: &header, body: &body }).await
+        weave
+            .receive(
+                &voice,
+                Webhook {
+                    method,
+                    query,
+                    header: &header,
+                    body: &body.bytes,
+                },
+            )
+            .await
     });
     match timeout(RECEIVED_WITHIN, receiving).await {
         Ok(Ok(Ok(receipt))) => Ok(receipt),

@@ -30,7 +30,12 @@ pub struct Problem {
 
 impl Problem {
     /// A problem whose kind is `name`, such as `bad-signature`.
-    pub fn new(status: StatusCode, name: &str, title: &'static str, detail: impl Into<String>) -> Self {
+    pub fn new(
+        status: StatusCode,
+        name: &str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
         Self {
             kind: format!("https://eywa.dev/problems/{name}"),
             title,
@@ -103,7 +108,12 @@ impl Problem {
 
     /// The Pulse was taken, and could not be answered.
     pub fn failed(reason: &str) -> Self {
-        Self::new(StatusCode::BAD_GATEWAY, "not-answered", "The message could not be answered", reason)
+        Self::new(
+            StatusCode::BAD_GATEWAY,
+            "not-answered",
+            "The message could not be answered",
+            reason,
+        )
     }
 
     /// Too much is being worked on.
@@ -125,7 +135,10 @@ impl Problem {
     }
 
     fn unavailable(name: &str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { retry_after: Some(RETRY_AFTER), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, name, title, detail) }
+        Self {
+            retry_after: Some(RETRY_AFTER),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, name, title, detail)
+        }
     }
 }
 
@@ -133,18 +146,32 @@ impl From<Rejected> for Problem {
     fn from(rejected: Rejected) -> Self {
         let detail = rejected.to_string();
         match rejected {
-            Rejected::Signature => {
-                Self::new(StatusCode::UNAUTHORIZED, "bad-signature", "The signature is not right", detail)
-            }
-            Rejected::VerifyToken => {
-                Self::new(StatusCode::FORBIDDEN, "bad-verify-token", "The verify token is not right", detail)
-            }
-            Rejected::Malformed(_) => {
-                Self::new(StatusCode::BAD_REQUEST, "malformed-webhook", "This is not a webhook of the channel", detail)
-            }
+            Rejected::Signature => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "bad-signature",
+                "The signature is not right",
+                detail,
+            ),
+            Rejected::VerifyToken => Self::new(
+                StatusCode::FORBIDDEN,
+                "bad-verify-token",
+                "The verify token is not right",
+                detail,
+            ),
+            Rejected::Malformed(_) => Self::new(
+                StatusCode::BAD_REQUEST,
+                "malformed-webhook",
+                "This is not a webhook of the channel",
+                detail,
+            ),
             Rejected::Method => Self {
                 allow: Some("POST"),
-                ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "The method is not used here", detail)
+                ..Self::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "wrong-method",
+                    "The method is not used here",
+                    detail,
+                )
             },
         }
     }
@@ -175,9 +202,13 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if let Some(wait) = self.retry_after {
             headers.insert(header::RETRY_AFTER, wait.as_secs().into());
         }

@@ -24,12 +24,7 @@ use axum::{
 use eywa_adapters::voice::{HttpEnding, HttpVoice, Waiter};
 use eywa_weave::{
     EchoBody, PulseId, VoiceName,
-    ports::{
-        Voice as _,
-        chronicle::Step,
-        inbox::Acceptance,
-        oracle::Usage,
-    },
+    ports::{Voice as _, chronicle::Step, inbox::Acceptance, oracle::Usage},
     pulse::Outcome,
     weave::Receipt,
 };
@@ -118,12 +113,17 @@ pub(super) async fn take(
     request: Request<Body>,
 ) -> Result<Response, Problem> {
     let serving = roster.get(&spirit).ok_or_else(Problem::unknown_address)?;
-    let (name, voice) = chosen(&serving, wishes.voice.as_ref()).ok_or_else(Problem::unknown_address)?;
+    let (name, voice) =
+        chosen(&serving, wishes.voice.as_ref()).ok_or_else(Problem::unknown_address)?;
     let (parts, body) = request.into_parts();
     let body = body::read(&parts.headers, body, voice.body_limit()).await?;
     let later = prefers_async(&parts.headers);
     // Before the Pulse is accepted: its reply may be quicker than this task.
-    let waiter = if later { None } else { expect(&name, &voice, &parts.headers)? };
+    let waiter = if later {
+        None
+    } else {
+        expect(&name, &voice, &parts.headers)?
+    };
     let Receipt::Accepted { pulses, .. } = received(&serving, name, parts, body).await? else {
         return Err(Problem::wrong_method());
     };
@@ -131,7 +131,9 @@ pub(super) async fn take(
         return Err(Problem::nothing_to_answer());
     };
     match (acceptance, waiter) {
-        (Acceptance::Duplicate, _) => Ok(Json(Answer::bare(pulse, Outcome::Duplicate.as_str())).into_response()),
+        (Acceptance::Duplicate, _) => {
+            Ok(Json(Answer::bare(pulse, Outcome::Duplicate.as_str())).into_response())
+        }
         (Acceptance::New, None) => Ok(accepted(pulse, later)),
         (Acceptance::New, Some(waiter)) => answer(pulse, waiter, &serving, wishes.detail).await,
     }
@@ -140,13 +142,24 @@ pub(super) async fn take(
 /// The voice of this name, or the first; the name too.
 fn chosen(serving: &Serving, wanted: Option<&VoiceName>) -> Option<(VoiceName, Arc<HttpVoice>)> {
     let mut voices = serving.http_voices.iter();
-    voices.find(|(name, _)| wanted.is_none_or(|wanted| wanted == name)).cloned()
+    voices
+        .find(|(name, _)| wanted.is_none_or(|wanted| wanted == name))
+        .cloned()
 }
 
-fn expect(name: &VoiceName, voice: &HttpVoice, headers: &HeaderMap) -> Result<Option<Waiter>, Problem> {
+fn expect(
+    name: &VoiceName,
+    voice: &HttpVoice,
+    headers: &HeaderMap,
+) -> Result<Option<Waiter>, Problem> {
     // Without an id the voice will not take it at all.
-    let Some(id) = headers.get("webhook-id").and_then(|id| id.to_str().ok()) else { return Ok(None) };
-    voice.expect(&PulseId::new(name, id)).map(Some).map_err(|_| Problem::full())
+    let Some(id) = headers.get("webhook-id").and_then(|id| id.to_str().ok()) else {
+        return Ok(None);
+    };
+    voice
+        .expect(&PulseId::new(name, id))
+        .map(Some)
+        .map_err(|_| Problem::full())
 }
 
 async fn answer(
@@ -155,13 +168,22 @@ async fn answer(
     serving: &Serving,
     detail: bool,
 ) -> Result<Response, Problem> {
-    let ending = timeout(serving.pulse_timeout + TO_SPEAK_AND_RECORD, waiter.ended()).await.ok().flatten();
-    let text = waiter.reply().now_or_never().flatten().map(|reply| reply.text);
+    let ending = timeout(serving.pulse_timeout + TO_SPEAK_AND_RECORD, waiter.ended())
+        .await
+        .ok()
+        .flatten();
+    let text = waiter
+        .reply()
+        .now_or_never()
+        .flatten()
+        .map(|reply| reply.text);
     let Some(ending) = ending else {
         return Ok(match text {
-            Some(text) => {
-                Json(Answer { text: Some(text), ..Answer::bare(pulse, Outcome::Answered.as_str()) }).into_response()
-            }
+            Some(text) => Json(Answer {
+                text: Some(text),
+                ..Answer::bare(pulse, Outcome::Answered.as_str())
+            })
+            .into_response(),
             None => accepted(pulse, false),
         });
     };
@@ -179,7 +201,13 @@ async fn answer(
 
 impl Answer {
     fn bare(pulse: PulseId, outcome: &str) -> Self {
-        Self { pulse, outcome: outcome.to_owned(), text: None, reason: String::new(), detail: None }
+        Self {
+            pulse,
+            outcome: outcome.to_owned(),
+            text: None,
+            reason: String::new(),
+            detail: None,
+        }
     }
 }
 
@@ -200,11 +228,16 @@ impl Detail {
             ToolUse {
                 name: call.name.clone(),
                 arguments: call.arguments.clone(),
-                result: result.map(|result| result.content.clone()).unwrap_or_default(),
+                result: result
+                    .map(|result| result.content.clone())
+                    .unwrap_or_default(),
                 failed: result.is_none_or(|result| result.failed),
             }
         });
-        let findings = ending.findings.iter().map(|(scout, text)| Finding { scout: scout.clone(), text: text.clone() });
+        let findings = ending.findings.iter().map(|(scout, text)| Finding {
+            scout: scout.clone(),
+            text: text.clone(),
+        });
         Self {
             spirit: ending.entry.spirit.to_string(),
             tools: tools.collect(),
@@ -218,14 +251,20 @@ impl Detail {
 fn accepted(pulse: PulseId, preferred: bool) -> Response {
     let mut response = (StatusCode::ACCEPTED, Json(Answer::bare(pulse, ACCEPTED))).into_response();
     if preferred {
-        response.headers_mut().insert("preference-applied", HeaderValue::from_static("respond-async"));
+        response.headers_mut().insert(
+            "preference-applied",
+            HeaderValue::from_static("respond-async"),
+        );
     }
     response
 }
 
 /// Whether the caller does not want to wait (RFC 7240).
 fn prefers_async(headers: &HeaderMap) -> bool {
-    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let preferences = headers
+        .get_all("prefer")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     preferences.flat_map(|value| value.split(',')).any(|one| {
         let name = one.split([';', '=']).next().unwrap_or_default();
         name.trim().eq_ignore_ascii_case("respond-async")

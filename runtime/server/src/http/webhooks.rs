@@ -19,11 +19,17 @@ pub(super) async fn take(
 ) -> Result<Response, Problem> {
     let serving = roster.get(&spirit).ok_or_else(Problem::unknown_address)?;
     let voice = VoiceName::from(voice);
-    let limit = serving.voices.get(&voice).ok_or_else(Problem::unknown_address)?.body_limit();
+    let limit = serving
+        .voices
+        .get(&voice)
+        .ok_or_else(Problem::unknown_address)?
+        .body_limit();
     let (parts, body) = request.into_parts();
     let body = body::read(&parts.headers, body, limit).await?;
     match received(&serving, voice, parts, body).await? {
-        Receipt::Challenge(challenge) => Ok(([(header::CONTENT_TYPE, "text/plain")], challenge).into_response()),
+        Receipt::Challenge(challenge) => {
+            Ok(([(header::CONTENT_TYPE, "text/plain")], challenge).into_response())
+        }
         Receipt::Accepted { .. } => Ok(StatusCode::OK.into_response()),
     }
 }

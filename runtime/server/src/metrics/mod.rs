@@ -9,29 +9,54 @@ use eywa_weave::{
     ports::{inbox::Depth, vigil::Phase},
 };
 use prometheus::{
-    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder, core::Collector,
+    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    core::Collector,
 };
 
 use self::observer::SpiritObserver;
 
 /// From a webhook's acceptance to the reply: a scripted Spirit takes milliseconds, a model with tools up to minutes.
-const PULSE_SECONDS: [f64; 14] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0];
+const PULSE_SECONDS: [f64; 14] = [
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0,
+];
 /// The Weave's own time: a few store trips, so a millisecond or so where the store is near.
-const OVERHEAD_SECONDS: [f64; 12] = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 2.048];
+const OVERHEAD_SECONDS: [f64; 12] = [
+    0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 2.048,
+];
 /// Stages, from one store trip to one long answer.
-const STAGE_SECONDS: [f64; 14] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 60.0];
+const STAGE_SECONDS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 60.0,
+];
 /// The GenAI conventions' buckets of `gen_ai.client.operation.duration`.
-const OPERATION_SECONDS: [f64; 14] =
-    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+const OPERATION_SECONDS: [f64; 14] = [
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+];
 /// The GenAI conventions' buckets of `gen_ai.client.token.usage`.
 const TOKENS: [f64; 14] = [
-    1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0,
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16384.0,
+    65536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
     67_108_864.0,
 ];
 
 /// Every phase of a Vigil, by its label.
-const PHASES: [Phase; 5] = [Phase::Watching, Phase::Requested, Phase::TakingOver, Phase::Active, Phase::Released];
+const PHASES: [Phase; 5] = [
+    Phase::Watching,
+    Phase::Requested,
+    Phase::TakingOver,
+    Phase::Active,
+    Phase::Released,
+];
 
 /// The registry and every metric in it. Cheap to clone; clones are the same metrics.
 #[derive(Clone)]
@@ -65,11 +90,24 @@ impl Metrics {
     /// When a metric's name or label is invalid, which a test would have found.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let counters = |name, help, labels: &[&str]| keep(&registry, IntCounterVec::new(Opts::new(name, help), labels)?);
-        let histograms = |name, help, labels: &[&str], buckets: &[f64]| {
-            keep(&registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels)?)
+        let counters = |name, help, labels: &[&str]| {
+            keep(
+                &registry,
+                IntCounterVec::new(Opts::new(name, help), labels)?,
+            )
         };
-        let gauges = |name, help, labels: &[&str]| keep(&registry, IntGaugeVec::new(Opts::new(name, help), labels)?);
+        let histograms = |name, help, labels: &[&str], buckets: &[f64]| {
+            keep(
+                &registry,
+                HistogramVec::new(
+                    HistogramOpts::new(name, help).buckets(buckets.to_vec()),
+                    labels,
+                )?,
+            )
+        };
+        let gauges = |name, help, labels: &[&str]| {
+            keep(&registry, IntGaugeVec::new(Opts::new(name, help), labels)?)
+        };
         let families = Families {
             pulses: counters(
                 "eywa_pulses_total",
@@ -134,18 +172,30 @@ impl Metrics {
             operation_seconds: histograms(
                 "gen_ai_client_operation_duration_seconds",
                 "How long the model takes for one request.",
-                &["gen_ai_provider_name", "gen_ai_request_model", "gen_ai_operation_name", "error_type"],
+                &[
+                    "gen_ai_provider_name",
+                    "gen_ai_request_model",
+                    "gen_ai_operation_name",
+                    "error_type",
+                ],
                 &OPERATION_SECONDS,
             )?,
             tokens: histograms(
                 "gen_ai_client_token_usage",
                 "Tokens of one request to the model.",
-                &["gen_ai_provider_name", "gen_ai_request_model", "gen_ai_operation_name", "gen_ai_token_type"],
+                &[
+                    "gen_ai_provider_name",
+                    "gen_ai_request_model",
+                    "gen_ai_operation_name",
+                    "gen_ai_token_type",
+                ],
                 &TOKENS,
             )?,
-            vigils: gauges("eywa_vigils", "Vigil objects, by phase. Every pod of a Spirit sees all of them.", &[
-                "spirit", "phase",
-            ])?,
+            vigils: gauges(
+                "eywa_vigils",
+                "Vigil objects, by phase. Every pod of a Spirit sees all of them.",
+                &["spirit", "phase"],
+            )?,
             takeover_seconds: histograms(
                 "eywa_vigil_takeover_seconds",
                 "From seeing that a human takes over to the Vigil being Active.",
@@ -160,29 +210,50 @@ impl Metrics {
             inbox_oldest: keep(
                 &registry,
                 GaugeVec::new(
-                    Opts::new("eywa_inbox_oldest_seconds", "The age of the oldest Pulse that is not finished."),
+                    Opts::new(
+                        "eywa_inbox_oldest_seconds",
+                        "The age of the oldest Pulse that is not finished.",
+                    ),
                     &["spirit"],
                 )?,
             )?,
             registry: registry.clone(),
         };
-        let build = gauges("eywa_build_info", "The build that runs; always 1.", &["version", "commit"])?;
+        let build = gauges(
+            "eywa_build_info",
+            "The build that runs; always 1.",
+            &["version", "commit"],
+        )?;
         build
-            .with_label_values(&[env!("CARGO_PKG_VERSION"), option_env!("EYWA_COMMIT").unwrap_or("unknown")])
+            .with_label_values(&[
+                env!("CARGO_PKG_VERSION"),
+                option_env!("EYWA_COMMIT").unwrap_or("unknown"),
+            ])
             .set(1);
         #[cfg(target_os = "linux")]
-        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        registry.register(Box::new(
+            prometheus::process_collector::ProcessCollector::for_self(),
+        ))?;
         Ok(Self(Arc::new(families)))
     }
 
     /// What counts a Weave's events. Series whose labels are known now are made now, so that a rate has a zero to start
     /// from and an event costs no look-up of labels.
-    pub fn observer<'a>(&self, spirit: &SpiritName, voices: impl IntoIterator<Item = &'a VoiceName>) -> SpiritObserver {
+    pub fn observer<'a>(
+        &self,
+        spirit: &SpiritName,
+        voices: impl IntoIterator<Item = &'a VoiceName>,
+    ) -> SpiritObserver {
         let metrics = &self.0;
         for phase in PHASES {
-            metrics.vigils.with_label_values(&[spirit.as_str(), phase_label(phase)]).add(0);
+            metrics
+                .vigils
+                .with_label_values(&[spirit.as_str(), phase_label(phase)])
+                .add(0);
         }
-        metrics.takeover_seconds.with_label_values(&[spirit.as_str()]);
+        metrics
+            .takeover_seconds
+            .with_label_values(&[spirit.as_str()]);
         SpiritObserver::new(self.clone(), spirit, voices)
     }
 
@@ -190,8 +261,14 @@ impl Metrics {
     pub fn inbox(&self, spirit: &SpiritName, depth: Option<Depth>) {
         let labels = &[spirit.as_str()];
         if let Some(depth) = depth {
-            self.0.inbox_pulses.with_label_values(labels).set(i64::try_from(depth.pulses).unwrap_or(i64::MAX));
-            self.0.inbox_oldest.with_label_values(labels).set(depth.oldest.as_secs_f64());
+            self.0
+                .inbox_pulses
+                .with_label_values(labels)
+                .set(i64::try_from(depth.pulses).unwrap_or(i64::MAX));
+            self.0
+                .inbox_oldest
+                .with_label_values(labels)
+                .set(depth.oldest.as_secs_f64());
         } else {
             // An error means that there was no such series, which is what is wanted.
             let _ = self.0.inbox_pulses.remove_label_values(labels);
@@ -203,14 +280,20 @@ impl Metrics {
     pub fn vigil_moved(&self, spirit: &SpiritName, from: Option<Phase>, to: Option<Phase>) {
         for (phase, step) in [(from, -1), (to, 1)] {
             if let Some(phase) = phase {
-                self.0.vigils.with_label_values(&[spirit.as_str(), phase_label(phase)]).add(step);
+                self.0
+                    .vigils
+                    .with_label_values(&[spirit.as_str(), phase_label(phase)])
+                    .add(step);
             }
         }
     }
 
     /// A takeover became Active this long after it was seen.
     pub fn taken_over(&self, spirit: &SpiritName, after: std::time::Duration) {
-        self.0.takeover_seconds.with_label_values(&[spirit.as_str()]).observe(after.as_secs_f64());
+        self.0
+            .takeover_seconds
+            .with_label_values(&[spirit.as_str()])
+            .observe(after.as_secs_f64());
     }
 
     /// The text exposition format.

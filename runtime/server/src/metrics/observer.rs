@@ -68,18 +68,30 @@ impl SpiritObserver {
             .map(|voice| {
                 let labels = [spirit, voice.as_str()];
                 let series = VoiceSeries {
-                    pulses: Outcome::ALL
-                        .map(|outcome| families.pulses.with_label_values(&[spirit, voice.as_str(), outcome.as_str()])),
+                    pulses: Outcome::ALL.map(|outcome| {
+                        families.pulses.with_label_values(&[
+                            spirit,
+                            voice.as_str(),
+                            outcome.as_str(),
+                        ])
+                    }),
                     seconds: families.pulse_seconds.with_label_values(&labels),
                     overhead: families.overhead_seconds.with_label_values(&labels),
-                    spoken: SPOKEN
-                        .map(|outcome| families.voices.with_label_values(&[spirit, voice.as_str(), outcome])),
+                    spoken: SPOKEN.map(|outcome| {
+                        families
+                            .voices
+                            .with_label_values(&[spirit, voice.as_str(), outcome])
+                    }),
                 };
                 (voice.clone(), series)
             })
             .collect();
         Self {
-            stages: STAGES.map(|stage| families.stage_seconds.with_label_values(&[spirit, stage.as_str()])),
+            stages: STAGES.map(|stage| {
+                families
+                    .stage_seconds
+                    .with_label_values(&[spirit, stage.as_str()])
+            }),
             acquired: bond("acquired"),
             held: bond("held"),
             error: bond("error"),
@@ -104,7 +116,14 @@ impl SpiritObserver {
         name
     }
 
-    fn oracle(&self, provider: &str, model: &str, took: Duration, usage: Option<Usage>, error: Option<&str>) {
+    fn oracle(
+        &self,
+        provider: &str,
+        model: &str,
+        took: Duration,
+        usage: Option<Usage>,
+        error: Option<&str>,
+    ) {
         let families = &self.metrics.0;
         families
             .operation_seconds
@@ -113,8 +132,14 @@ impl SpiritObserver {
         let Some(usage) = usage else { return };
         for (kind, tokens) in [("input", usage.input), ("output", usage.output)] {
             // Beyond 2^53 a float rounds, which no conversation reaches.
-            #[allow(clippy::cast_precision_loss, reason = "token counts are far below 2^53")]
-            families.tokens.with_label_values(&[provider, model, "chat", kind]).observe(tokens as f64);
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "token counts are far below 2^53"
+            )]
+            families
+                .tokens
+                .with_label_values(&[provider, model, "chat", kind])
+                .observe(tokens as f64);
         }
     }
 }
@@ -122,7 +147,13 @@ impl SpiritObserver {
 impl Observer for SpiritObserver {
     fn observe(&self, event: Event<'_>) {
         match event {
-            Event::Pulse { voice, outcome, took, own, .. } => {
+            Event::Pulse {
+                voice,
+                outcome,
+                took,
+                own,
+                ..
+            } => {
                 if let Some(series) = self.voices.get(voice) {
                     series.pulses[place(&Outcome::ALL, &outcome)].inc();
                     // A duplicate ended long ago: only what was worked on has a duration to tell of.
@@ -132,7 +163,9 @@ impl Observer for SpiritObserver {
                     }
                 }
             }
-            Event::Stage { stage, took, .. } => self.stages[place(&STAGES, &stage)].observe(took.as_secs_f64()),
+            Event::Stage { stage, took, .. } => {
+                self.stages[place(&STAGES, &stage)].observe(took.as_secs_f64())
+            }
             Event::Bond { outcome, .. } => match outcome {
                 BondOutcome::Acquired => self.acquired.inc(),
                 BondOutcome::Held => self.held.inc(),
@@ -140,15 +173,38 @@ impl Observer for SpiritObserver {
             },
             Event::BondReleased { held, .. } => self.hold_seconds.observe(held.as_secs_f64()),
             Event::BondLost { .. } => self.lost.inc(),
-            Event::Scout { spirit, scout, outcome } => {
-                self.metrics.0.scouts.with_label_values(&[spirit.as_str(), scout, outcome]).inc();
+            Event::Scout {
+                spirit,
+                scout,
+                outcome,
+            } => {
+                self.metrics
+                    .0
+                    .scouts
+                    .with_label_values(&[spirit.as_str(), scout, outcome])
+                    .inc();
             }
-            Event::Action { spirit, action, outcome, took } => {
+            Event::Action {
+                spirit,
+                action,
+                outcome,
+                took,
+            } => {
                 let labels = [spirit.as_str(), self.action(action), outcome];
                 self.metrics.0.actions.with_label_values(&labels).inc();
-                self.metrics.0.action_seconds.with_label_values(&labels).observe(took.as_secs_f64());
+                self.metrics
+                    .0
+                    .action_seconds
+                    .with_label_values(&labels)
+                    .observe(took.as_secs_f64());
             }
-            Event::Oracle { provider, model, took, usage, error } => self.oracle(provider, model, took, usage, error),
+            Event::Oracle {
+                provider,
+                model,
+                took,
+                usage,
+                error,
+            } => self.oracle(provider, model, took, usage, error),
             Event::Voice { voice, outcome, .. } => {
                 if let Some(series) = self.voices.get(voice) {
                     series.spoken[place(&SPOKEN, &outcome)].inc();
@@ -160,5 +216,7 @@ impl Observer for SpiritObserver {
 
 /// Where `what` stands in a list that holds every one there is; the last place stands for what it does not hold.
 fn place<T: PartialEq>(list: &[T], what: &T) -> usize {
-    list.iter().position(|one| one == what).unwrap_or(list.len() - 1)
+    list.iter()
+        .position(|one| one == what)
+        .unwrap_or(list.len() - 1)
 }

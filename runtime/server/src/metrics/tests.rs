@@ -10,7 +10,11 @@ use eywa_weave::{
 use super::Metrics;
 
 fn barista() -> (Metrics, SpiritName, VoiceName) {
-    (Metrics::new().unwrap(), SpiritName::from("barista"), VoiceName::from("wa"))
+    (
+        Metrics::new().unwrap(),
+        SpiritName::from("barista"),
+        VoiceName::from("wa"),
+    )
 }
 
 #[test]
@@ -18,11 +22,36 @@ fn every_metric_of_the_contract_has_its_name_and_its_labels() {
     let (metrics, spirit, voice) = barista();
     let observer = metrics.observer(&spirit, [&voice]);
     let took = Duration::from_millis(20);
-    observer.observe(Event::Scout { spirit: &spirit, scout: "crm", outcome: "found" });
-    observer.observe(Event::Action { spirit: &spirit, action: "place_order", outcome: "succeeded", took });
-    let usage = Some(Usage { input: 10, output: 5, cached: 0 });
-    observer.observe(Event::Oracle { provider: "openai", model: "gpt-5-mini", took, usage, error: None });
-    metrics.inbox(&spirit, Some(Depth { pulses: 3, oldest: Duration::from_millis(1500) }));
+    observer.observe(Event::Scout {
+        spirit: &spirit,
+        scout: "crm",
+        outcome: "found",
+    });
+    observer.observe(Event::Action {
+        spirit: &spirit,
+        action: "place_order",
+        outcome: "succeeded",
+        took,
+    });
+    let usage = Some(Usage {
+        input: 10,
+        output: 5,
+        cached: 0,
+    });
+    observer.observe(Event::Oracle {
+        provider: "openai",
+        model: "gpt-5-mini",
+        took,
+        usage,
+        error: None,
+    });
+    metrics.inbox(
+        &spirit,
+        Some(Depth {
+            pulses: 3,
+            oldest: Duration::from_millis(1500),
+        }),
+    );
     let text = metrics.render().unwrap();
     for series in [
         r#"eywa_pulses_total{outcome="answered",spirit="barista",voice="wa"} 0"#,
@@ -63,9 +92,20 @@ fn a_pulse_counts_once_under_its_outcome() {
     observer.observe(pulse(Outcome::Answered));
     observer.observe(pulse(Outcome::Busy));
     observer.observe(pulse(Outcome::Duplicate));
-    observer.observe(Event::Bond { spirit: &spirit, outcome: BondOutcome::Held });
-    observer.observe(Event::Stage { spirit: &spirit, stage: Stage::Record, took: Duration::from_millis(2) });
-    observer.observe(Event::Voice { spirit: &spirit, voice: &voice, outcome: "failed" });
+    observer.observe(Event::Bond {
+        spirit: &spirit,
+        outcome: BondOutcome::Held,
+    });
+    observer.observe(Event::Stage {
+        spirit: &spirit,
+        stage: Stage::Record,
+        took: Duration::from_millis(2),
+    });
+    observer.observe(Event::Voice {
+        spirit: &spirit,
+        voice: &voice,
+        outcome: "failed",
+    });
     let text = metrics.render().unwrap();
     for series in [
         r#"eywa_pulses_total{outcome="answered",spirit="barista",voice="wa"} 1"#,
@@ -85,7 +125,13 @@ fn a_pulse_counts_once_under_its_outcome() {
 #[test]
 fn an_inbox_that_cannot_be_read_shows_nothing_rather_than_an_old_number() {
     let (metrics, spirit, _) = barista();
-    metrics.inbox(&spirit, Some(Depth { pulses: 3, oldest: Duration::ZERO }));
+    metrics.inbox(
+        &spirit,
+        Some(Depth {
+            pulses: 3,
+            oldest: Duration::ZERO,
+        }),
+    );
     metrics.inbox(&spirit, None);
     assert!(!metrics.render().unwrap().contains("eywa_inbox_pulses{"));
 }
@@ -96,9 +142,19 @@ fn names_that_a_model_makes_up_cannot_grow_the_metrics_without_end() {
     let observer = metrics.observer(&spirit, [&voice]);
     for made_up in 0..1000 {
         let (action, took) = (format!("tool_{made_up}"), Duration::ZERO);
-        observer.observe(Event::Action { spirit: &spirit, action: &action, outcome: "refused", took });
+        observer.observe(Event::Action {
+            spirit: &spirit,
+            action: &action,
+            outcome: "refused",
+            took,
+        });
     }
-    let series = metrics.render().unwrap().lines().filter(|line| line.starts_with("eywa_action_calls_total{")).count();
+    let series = metrics
+        .render()
+        .unwrap()
+        .lines()
+        .filter(|line| line.starts_with("eywa_action_calls_total{"))
+        .count();
     assert_eq!(series, 257, "256 names and the one for all others");
 }
 
@@ -108,6 +164,12 @@ fn a_vigil_is_counted_in_one_phase_at_a_time() {
     metrics.vigil_moved(&spirit, None, Some(Phase::Watching));
     metrics.vigil_moved(&spirit, Some(Phase::Watching), Some(Phase::Active));
     let text = metrics.render().unwrap();
-    assert!(text.contains(r#"eywa_vigils{phase="Watching",spirit="barista"} 0"#), "{text}");
-    assert!(text.contains(r#"eywa_vigils{phase="Active",spirit="barista"} 1"#), "{text}");
+    assert!(
+        text.contains(r#"eywa_vigils{phase="Watching",spirit="barista"} 0"#),
+        "{text}"
+    );
+    assert!(
+        text.contains(r#"eywa_vigils{phase="Active",spirit="barista"} 1"#),
+        "{text}"
+    );
 }

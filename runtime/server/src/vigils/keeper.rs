@@ -57,7 +57,11 @@ pub struct Keeper {
 impl Keeper {
     /// A keeper of one Spirit's Vigils. `release_after` is the Spirit's own idle time; zero for never.
     pub fn new(vigil: Arc<dyn Vigil>, echoes: Arc<dyn Echoes>, release_after: Duration) -> Self {
-        Self { vigil, echoes, release_after }
+        Self {
+            vigil,
+            echoes,
+            release_after,
+        }
     }
 
     /// What holds for the order's target.
@@ -66,7 +70,13 @@ impl Keeper {
     }
 
     /// Does what is needed, and gives what holds then.
-    pub(super) async fn satisfy(&self, order: &Order, need: Need, watch: Watch, now: Timestamp) -> Result<Watch, StoreError> {
+    pub(super) async fn satisfy(
+        &self,
+        order: &Order,
+        need: Need,
+        watch: Watch,
+        now: Timestamp,
+    ) -> Result<Watch, StoreError> {
         let watch = match need {
             Need::Nothing => watch,
             Need::TakeOver => {
@@ -74,11 +84,21 @@ impl Keeper {
                 self.vigil.settle(&order.target, now).await?
             }
             Need::Settle => self.vigil.settle(&order.target, now).await?,
-            Need::GiveBack => self.give_back(&order.target, &watch, by_name(order), now).await?,
+            Need::GiveBack => {
+                self.give_back(&order.target, &watch, by_name(order), now)
+                    .await?
+            }
         };
         if watch.phase == Phase::Active && order.takeover && !order.done {
             let by = watch.by.clone();
-            self.mark(&order.target, &watch, "took-over", EchoBody::TookOver { by }, now).await?;
+            self.mark(
+                &order.target,
+                &watch,
+                "took-over",
+                EchoBody::TookOver { by },
+                now,
+            )
+            .await?;
         }
         Ok(watch)
     }
@@ -96,7 +116,9 @@ impl Keeper {
             return Ok((watch, None));
         }
         let remaining = |last: Option<Timestamp>| {
-            let since = last.map_or(Duration::ZERO, |last| Duration::try_from(now.duration_since(last)).unwrap_or_default());
+            let since = last.map_or(Duration::ZERO, |last| {
+                Duration::try_from(now.duration_since(last)).unwrap_or_default()
+            });
             idle.saturating_sub(since)
         };
         let left = remaining(watch.since.max(watch.last_pulse_at));
@@ -115,15 +137,29 @@ impl Keeper {
     pub(super) async fn dismiss(&self, order: &Order, now: Timestamp) -> Result<(), StoreError> {
         let watch = self.vigil.state(&order.target).await?;
         if watch.phase.is_human() {
-            self.give_back(&order.target, &watch, by_name(order), now).await?;
+            self.give_back(&order.target, &watch, by_name(order), now)
+                .await?;
         }
         Ok(())
     }
 
     /// The mark comes first: the Spirit never answers without knowing that it has the conversation again.
-    async fn give_back(&self, target: &Target, watch: &Watch, by: &str, now: Timestamp) -> Result<Watch, StoreError> {
+    async fn give_back(
+        &self,
+        target: &Target,
+        watch: &Watch,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Watch, StoreError> {
         if watch.phase == Phase::Active {
-            self.mark(target, watch, "gave-back", EchoBody::GaveBack { by: by.to_owned() }, now).await?;
+            self.mark(
+                target,
+                watch,
+                "gave-back",
+                EchoBody::GaveBack { by: by.to_owned() },
+                now,
+            )
+            .await?;
         }
         self.vigil.release(target, by, now).await
     }
@@ -137,18 +173,36 @@ impl Keeper {
         body: EchoBody,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        let Target::Session(session) = target else { return Ok(()) };
+        let Target::Session(session) = target else {
+            return Ok(());
+        };
         let since = watch.since.map_or(0, Timestamp::as_millisecond);
-        let echo = Echo { id: format!("vigil-{since}-{what}"), at, pulse: None, body };
+        let echo = Echo {
+            id: format!("vigil-{since}-{what}"),
+            at,
+            pulse: None,
+            body,
+        };
         self.echoes.append(session, None, &[echo]).await
     }
 
     async fn last_said(&self, target: &Target) -> Result<Option<Timestamp>, StoreError> {
-        let Target::Session(session) = target else { return Ok(None) };
-        Ok(self.echoes.recent(session, 1).await?.last().map(|echo| echo.at))
+        let Target::Session(session) = target else {
+            return Ok(None);
+        };
+        Ok(self
+            .echoes
+            .recent(session, 1)
+            .await?
+            .last()
+            .map(|echo| echo.at))
     }
 }
 
 fn by_name(order: &Order) -> &str {
-    if order.by.is_empty() { SOMEONE } else { &order.by }
+    if order.by.is_empty() {
+        SOMEONE
+    } else {
+        &order.by
+    }
 }

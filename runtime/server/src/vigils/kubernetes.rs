@@ -35,7 +35,9 @@ pub struct ClusterVigils {
 impl ClusterVigils {
     /// Those of `namespace`.
     pub fn new(client: Client, namespace: &str) -> Self {
-        Self { api: Api::namespaced(client, namespace) }
+        Self {
+            api: Api::namespaced(client, namespace),
+        }
     }
 
     /// Follows the Vigils of `spirit` for as long as somebody listens. When the API server is away, says nothing and
@@ -59,7 +61,9 @@ impl ClusterVigils {
                     }
                     Ok(Event::InitDone) => Change::All(std::mem::take(&mut listed)),
                     Ok(Event::Apply(vigil)) => Change::Set(Box::new(vigil)),
-                    Ok(Event::Delete(vigil)) => Change::Gone(vigil.metadata.name.unwrap_or_default()),
+                    Ok(Event::Delete(vigil)) => {
+                        Change::Gone(vigil.metadata.name.unwrap_or_default())
+                    }
                     Err(error) => {
                         warn!(%error, "the Vigils cannot be watched; who has a conversation stays as it is");
                         continue;
@@ -80,7 +84,11 @@ impl VigilObjects for ClusterVigils {
         in_time(self.api.get_opt(name)).await?.map_err(unreachable)
     }
 
-    async fn publish(&self, vigil: &Vigil, status: &VigilStatus) -> Result<Published, ObjectsError> {
+    async fn publish(
+        &self,
+        vigil: &Vigil,
+        status: &VigilStatus,
+    ) -> Result<Published, ObjectsError> {
         let name = vigil.metadata.name.as_deref().unwrap_or_default();
         let patch = json!({
             "apiVersion": format!("{}/{}", eywa_crds::GROUP, eywa_crds::VERSION),
@@ -92,16 +100,20 @@ impl VigilObjects for ClusterVigils {
         let params = PatchParams::apply(FIELD_MANAGER).force();
         match in_time(self.api.patch_status(name, &params, &Patch::Apply(&patch))).await? {
             Ok(_) => Ok(Published::Written),
-            Err(kube::Error::Api(refusal)) if [404, 409].contains(&refusal.code) => Ok(Published::Outdated),
+            Err(kube::Error::Api(refusal)) if [404, 409].contains(&refusal.code) => {
+                Ok(Published::Outdated)
+            }
             Err(error) => Err(unreachable(error)),
         }
     }
 }
 
 async fn in_time<T>(request: impl Future<Output = T>) -> Result<T, ObjectsError> {
-    timeout(LONGEST_REQUEST, request)
-        .await
-        .map_err(|_| ObjectsError(format!("the API server did not answer within {LONGEST_REQUEST:?}")))
+    timeout(LONGEST_REQUEST, request).await.map_err(|_| {
+        ObjectsError(format!(
+            "the API server did not answer within {LONGEST_REQUEST:?}"
+        ))
+    })
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]

@@ -25,12 +25,21 @@ pub struct Notes(Arc<Mutex<HashMap<Target, Arc<Notify>>>>);
 impl Notes {
     /// What is told when a person writes in `target`.
     pub(super) fn about(&self, target: &Target) -> Arc<Notify> {
-        Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(target.clone()).or_default())
+        Arc::clone(
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(target.clone())
+                .or_default(),
+        )
     }
 
     /// Nobody wants to hear of `target` any more.
     pub(super) fn forget(&self, target: &Target) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(target);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(target);
     }
 
     fn wrote(&self, session: &SessionKey) {
@@ -66,11 +75,21 @@ impl Vigil for Noted {
         self.vigil.state(target).await
     }
 
-    async fn request(&self, target: &Target, reason: &str, at: Timestamp) -> Result<Watch, StoreError> {
+    async fn request(
+        &self,
+        target: &Target,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<Watch, StoreError> {
         self.vigil.request(target, reason, at).await
     }
 
-    async fn take_over(&self, target: &Target, by: &str, at: Timestamp) -> Result<Watch, StoreError> {
+    async fn take_over(
+        &self,
+        target: &Target,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Watch, StoreError> {
         self.vigil.take_over(target, by, at).await
     }
 
@@ -82,13 +101,23 @@ impl Vigil for Noted {
         self.vigil.release(target, by, at).await
     }
 
-    async fn note(&self, session: &SessionKey, pulse: &PulseId, at: Timestamp) -> Result<(), StoreError> {
+    async fn note(
+        &self,
+        session: &SessionKey,
+        pulse: &PulseId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         self.vigil.note(session, pulse, at).await?;
         self.notes.wrote(session);
         Ok(())
     }
 
-    async fn begin_speaking(&self, session: &SessionKey, fence: Fence, time: Duration) -> Result<Permit, StoreError> {
+    async fn begin_speaking(
+        &self,
+        session: &SessionKey,
+        fence: Fence,
+        time: Duration,
+    ) -> Result<Permit, StoreError> {
         self.vigil.begin_speaking(session, fence, time).await
     }
 

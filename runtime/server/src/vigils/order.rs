@@ -50,17 +50,28 @@ impl Order {
         let generation = vigil.metadata.generation.unwrap_or_default();
         let status = vigil.status.as_ref();
         let superseded = status.is_some_and(|status| {
-            status.conditions.iter().any(|condition| condition.type_ == READY && condition.reason == SUPERSEDED)
+            status
+                .conditions
+                .iter()
+                .any(|condition| condition.type_ == READY && condition.reason == SUPERSEDED)
         });
         Ok(Self {
             generation,
-            created_at: vigil.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |created| created.0),
-            target: vigil.spec.session.parse().map_err(|reason| InvalidOrder { name: name.clone(), reason })?,
+            created_at: vigil
+                .metadata
+                .creation_timestamp
+                .as_ref()
+                .map_or(Timestamp::MAX, |created| created.0),
+            target: vigil.spec.session.parse().map_err(|reason| InvalidOrder {
+                name: name.clone(),
+                reason,
+            })?,
             takeover: vigil.spec.takeover,
             by: vigil.spec.by.clone().unwrap_or_default(),
             release_after: vigil.spec.release_after.map(Duration::from),
             // One that stood behind another has had nothing done for it, whatever generation its status speaks of.
-            done: !superseded && status.and_then(|status| status.observed_generation) == Some(generation),
+            done: !superseded
+                && status.and_then(|status| status.observed_generation) == Some(generation),
             name,
         })
     }

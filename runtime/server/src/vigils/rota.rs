@@ -55,7 +55,8 @@ pub trait VigilObjects: Send + Sync {
     async fn current(&self, name: &str) -> Result<Option<Vigil>, ObjectsError>;
 
     /// Writes the runtime's part of the status, if the object is still exactly the one given.
-    async fn publish(&self, vigil: &Vigil, status: &VigilStatus) -> Result<Published, ObjectsError>;
+    async fn publish(&self, vigil: &Vigil, status: &VigilStatus)
+    -> Result<Published, ObjectsError>;
 }
 
 /// What came of writing a status.
@@ -120,7 +121,16 @@ impl Rota {
         notes: Notes,
         metrics: Metrics,
     ) -> Self {
-        Self { shared: Arc::new(Shared { spirit, keeper, objects, notes, metrics }), posts: BTreeMap::new() }
+        Self {
+            shared: Arc::new(Shared {
+                spirit,
+                keeper,
+                objects,
+                notes,
+                metrics,
+            }),
+            posts: BTreeMap::new(),
+        }
     }
 
     /// Keeps the Vigils until `changes` ends. Each object has a task, so that none waits for another.
@@ -130,8 +140,17 @@ impl Rota {
                 Change::Set(vigil) => self.set(*vigil),
                 Change::Gone(name) => self.gone(&name),
                 Change::All(vigils) => {
-                    let stay = |name: &String| vigils.iter().any(|vigil| vigil.metadata.name.as_ref() == Some(name));
-                    let gone: Vec<String> = self.posts.keys().filter(|name| !stay(name)).cloned().collect();
+                    let stay = |name: &String| {
+                        vigils
+                            .iter()
+                            .any(|vigil| vigil.metadata.name.as_ref() == Some(name))
+                    };
+                    let gone: Vec<String> = self
+                        .posts
+                        .keys()
+                        .filter(|name| !stay(name))
+                        .cloned()
+                        .collect();
                     vigils.iter().for_each(|vigil| self.set(vigil.clone()));
                     gone.iter().for_each(|name| self.gone(name));
                 }
@@ -147,11 +166,23 @@ impl Rota {
                 return;
             }
         };
-        let at = self.posts.get(&order.name).map_or_else(Instant::now, |post| {
-            let seen = post.seen.borrow();
-            if seen.order.generation == order.generation { seen.at } else { Instant::now() }
-        });
-        let seen = Seen { vigil, rival: self.rival_of(&order), order: order.clone(), at };
+        let at = self
+            .posts
+            .get(&order.name)
+            .map_or_else(Instant::now, |post| {
+                let seen = post.seen.borrow();
+                if seen.order.generation == order.generation {
+                    seen.at
+                } else {
+                    Instant::now()
+                }
+            });
+        let seen = Seen {
+            vigil,
+            rival: self.rival_of(&order),
+            order: order.clone(),
+            at,
+        };
         let target = order.target.clone();
         if let Some(post) = self.posts.get_mut(&order.name) {
             post.order = order;
@@ -159,15 +190,27 @@ impl Rota {
         } else {
             let (sender, receiver) = watch::channel(seen);
             tokio::spawn(Arc::clone(&self.shared).attend(receiver));
-            self.posts.insert(order.name.clone(), Post { order, seen: sender });
+            self.posts.insert(
+                order.name.clone(),
+                Post {
+                    order,
+                    seen: sender,
+                },
+            );
         }
         self.rank(&target);
     }
 
     fn gone(&mut self, name: &str) {
-        let Some(post) = self.posts.remove(name) else { return };
+        let Some(post) = self.posts.remove(name) else {
+            return;
+        };
         let target = &post.order.target;
-        if self.posts.values().any(|other| other.order.target == *target) {
+        if self
+            .posts
+            .values()
+            .any(|other| other.order.target == *target)
+        {
             self.rank(target);
         } else {
             self.shared.notes.forget(target);
@@ -177,7 +220,11 @@ impl Rota {
 
     /// Tells the objects about one conversation which of them counts.
     fn rank(&self, target: &Target) {
-        for post in self.posts.values().filter(|post| post.order.target == *target) {
+        for post in self
+            .posts
+            .values()
+            .filter(|post| post.order.target == *target)
+        {
             let rival = self.rival_of(&post.order);
             post.seen.send_if_modified(|seen| {
                 let changed = seen.rival != rival;
@@ -207,7 +254,11 @@ impl Shared {
         let mut counted = None;
         loop {
             let now = seen.borrow_and_update().clone();
-            let note = if now.rival.is_none() { self.notes.about(&now.order.target) } else { Arc::new(Notify::new()) };
+            let note = if now.rival.is_none() {
+                self.notes.about(&now.order.target)
+            } else {
+                Arc::new(Notify::new())
+            };
             let wait = match self.step(&now, &mut counted).await {
                 Ok(wait) => {
                     backoff.reset();
@@ -232,10 +283,15 @@ impl Shared {
     async fn step(&self, seen: &Seen, counted: &mut Option<Phase>) -> Result<Duration, Failed> {
         let Seen { vigil, order, .. } = seen;
         let now = Timestamp::now();
-        let report = Report { order, before: vigil.status.as_ref(), now };
+        let report = Report {
+            order,
+            before: vigil.status.as_ref(),
+            now,
+        };
         if let Some(rival) = &seen.rival {
             self.count(counted, Phase::Watching);
-            self.publish(vigil, &report, report.superseded(rival)).await?;
+            self.publish(vigil, &report, report.superseded(rival))
+                .await?;
             return Ok(OTHERWISE);
         }
         let watch = match self.carry_out(order, now).await {
@@ -243,7 +299,8 @@ impl Shared {
             Ok(None) => return Ok(NEWS),
             Err(Failed::Store(error)) => {
                 if !order.done {
-                    self.publish(vigil, &report, report.unreachable(&error.to_string())).await?;
+                    self.publish(vigil, &report, report.unreachable(&error.to_string()))
+                        .await?;
                 }
                 return Err(error.into());
             }
@@ -251,7 +308,8 @@ impl Shared {
         };
         let (watch, idle_in) = self.keeper.release_idle(order, watch, now).await?;
         self.count(counted, watch.phase);
-        let carried_out = order.done || watch.phase.is_human() == order.takeover && watch.phase != Phase::TakingOver;
+        let carried_out = order.done
+            || watch.phase.is_human() == order.takeover && watch.phase != Phase::TakingOver;
         let status = report.of(&watch, carried_out);
         let written = self.publish(vigil, &report, status).await?;
         if written && watch.phase == Phase::Active && !order.done {
@@ -270,7 +328,11 @@ impl Shared {
         let need = Need::of(order, &watch);
         if need.is_a_change() {
             let current = self.objects.current(&order.name).await?;
-            if current.and_then(|vigil| vigil.metadata.generation).unwrap_or_default() != order.generation {
+            if current
+                .and_then(|vigil| vigil.metadata.generation)
+                .unwrap_or_default()
+                != order.generation
+            {
                 debug!(vigil = %order.name, "an order was overtaken by a newer one");
                 return Ok(None);
             }
@@ -279,7 +341,12 @@ impl Shared {
     }
 
     /// Writes the status if it is news; whether it was and is written.
-    async fn publish(&self, vigil: &Vigil, report: &Report<'_>, status: VigilStatus) -> Result<bool, ObjectsError> {
+    async fn publish(
+        &self,
+        vigil: &Vigil,
+        report: &Report<'_>,
+        status: VigilStatus,
+    ) -> Result<bool, ObjectsError> {
         if report.is_known(&status) {
             return Ok(false);
         }
@@ -292,7 +359,9 @@ impl Shared {
         for _ in 0..DISMISSALS {
             match self.try_to_dismiss(&order).await {
                 Ok(()) => return,
-                Err(error) => warn!(vigil = %order.name, %error, "a deleted Vigil's conversation is not given back yet"),
+                Err(error) => {
+                    warn!(vigil = %order.name, %error, "a deleted Vigil's conversation is not given back yet")
+                }
             }
             sleep(backoff.next()).await;
         }
@@ -308,7 +377,8 @@ impl Shared {
 
     fn count(&self, counted: &mut Option<Phase>, phase: Phase) {
         if *counted != Some(phase) {
-            self.metrics.vigil_moved(&self.spirit, counted.replace(phase), Some(phase));
+            self.metrics
+                .vigil_moved(&self.spirit, counted.replace(phase), Some(phase));
         }
     }
 }

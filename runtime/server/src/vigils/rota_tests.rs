@@ -30,7 +30,8 @@ impl Cluster {
             }));
             let mut vigil = Vigil::new(name, spec.unwrap());
             let age = *self.version.lock().unwrap();
-            vigil.metadata.creation_timestamp = Some(Time(Timestamp::from_second(1_700_000_000 + age).unwrap()));
+            vigil.metadata.creation_timestamp =
+                Some(Time(Timestamp::from_second(1_700_000_000 + age).unwrap()));
             vigil
         });
         change(&mut vigil.spec);
@@ -57,11 +58,17 @@ impl Cluster {
     }
 
     fn status(&self, name: &str) -> VigilStatus {
-        self.objects.lock().unwrap()[name].status.clone().unwrap_or_default()
+        self.objects.lock().unwrap()[name]
+            .status
+            .clone()
+            .unwrap_or_default()
     }
 
     fn writes(&self) -> usize {
-        self.writes.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.writes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 }
 
@@ -74,13 +81,19 @@ impl VigilObjects for Cluster {
         Ok(self.objects.lock().unwrap().get(name).cloned())
     }
 
-    async fn publish(&self, vigil: &Vigil, status: &VigilStatus) -> Result<Published, ObjectsError> {
+    async fn publish(
+        &self,
+        vigil: &Vigil,
+        status: &VigilStatus,
+    ) -> Result<Published, ObjectsError> {
         if self.away.load(Ordering::Relaxed) {
             return Err(ObjectsError("away".to_owned()));
         }
         let mut objects = self.objects.lock().unwrap();
         let name = vigil.metadata.name.as_deref().unwrap();
-        let Some(kept) = objects.get_mut(name) else { return Ok(Published::Outdated) };
+        let Some(kept) = objects.get_mut(name) else {
+            return Ok(Published::Outdated);
+        };
         if kept.metadata.resource_version != vigil.metadata.resource_version {
             return Ok(Published::Outdated);
         }
@@ -116,9 +129,22 @@ impl World {
             Duration::from_secs(2 * 60 * 60),
         );
         let cluster = Arc::clone(&self.cluster);
-        let rota = Rota::new("barista".into(), keeper, cluster as _, notes, metrics.clone());
+        let rota = Rota::new(
+            "barista".into(),
+            keeper,
+            cluster as _,
+            notes,
+            metrics.clone(),
+        );
         let (sender, changes) = mpsc::channel(1024);
-        let all = self.cluster.objects.lock().unwrap().values().cloned().collect();
+        let all = self
+            .cluster
+            .objects
+            .lock()
+            .unwrap()
+            .values()
+            .cloned()
+            .collect();
         sender.try_send(Change::All(all)).unwrap();
         self.cluster.watchers.lock().unwrap().push(sender);
         tokio::spawn(rota.run(changes));
@@ -139,11 +165,21 @@ impl World {
     }
 
     async fn marks(&self) -> Vec<EchoBody> {
-        self.echoes.recent(&ana(), 10).await.unwrap().into_iter().map(|echo| echo.body).collect()
+        self.echoes
+            .recent(&ana(), 10)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|echo| echo.body)
+            .collect()
     }
 
     async fn permitted(&self) -> bool {
-        let permit = self.vigil.begin_speaking(&ana(), Fence(1), Duration::from_secs(5)).await.unwrap();
+        let permit = self
+            .vigil
+            .begin_speaking(&ana(), Fence(1), Duration::from_secs(5))
+            .await
+            .unwrap();
         self.vigil.end_speaking(&ana(), Fence(1)).await.unwrap();
         permit == Permit::Granted
     }
@@ -174,7 +210,10 @@ async fn a_takeover_becomes_active_and_a_release_gives_back() {
 
     world.cluster.apply("ana", take);
     let status = world.until("ana", in_phase(VigilPhase::Active)).await;
-    assert_eq!((status.by.as_deref(), status.observed_generation), (Some("ana@cafe.example"), Some(2)));
+    assert_eq!(
+        (status.by.as_deref(), status.observed_generation),
+        (Some("ana@cafe.example"), Some(2))
+    );
     assert!(status.since.is_some());
     assert_eq!(status.unanswered, Some(0));
     assert!(!world.permitted().await, "a human has it");
@@ -184,18 +223,38 @@ async fn a_takeover_becomes_active_and_a_release_gives_back() {
     assert_eq!(status.released_by.as_deref(), Some("ana@cafe.example"));
     assert!(world.permitted().await);
     let by = "ana@cafe.example".to_owned();
-    assert_eq!(world.marks().await, [EchoBody::TookOver { by: by.clone() }, EchoBody::GaveBack { by }], "once, by two pods");
+    assert_eq!(
+        world.marks().await,
+        [
+            EchoBody::TookOver { by: by.clone() },
+            EchoBody::GaveBack { by }
+        ],
+        "once, by two pods"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reply_in_flight_is_waited_for_before_the_status_says_active() {
     let world = World::new();
     world.pod();
-    world.vigil.begin_speaking(&ana(), Fence(7), Duration::from_secs(25)).await.unwrap();
+    world
+        .vigil
+        .begin_speaking(&ana(), Fence(7), Duration::from_secs(25))
+        .await
+        .unwrap();
     world.cluster.apply("ana", take);
     let status = world.until("ana", in_phase(VigilPhase::TakingOver)).await;
-    assert_eq!(status.observed_generation, None, "it is not carried out yet");
-    assert!(status.conditions.iter().any(|one| one.type_ == "Ready" && one.status == "False"), "{status:?}");
+    assert_eq!(
+        status.observed_generation, None,
+        "it is not carried out yet"
+    );
+    assert!(
+        status
+            .conditions
+            .iter()
+            .any(|one| one.type_ == "Ready" && one.status == "False"),
+        "{status:?}"
+    );
     world.vigil.end_speaking(&ana(), Fence(7)).await.unwrap();
     let status = world.until("ana", in_phase(VigilPhase::Active)).await;
     assert_eq!(status.observed_generation, Some(1));
@@ -209,14 +268,34 @@ async fn a_message_is_counted_in_the_status_within_two_seconds_whichever_pod_too
     world.until("ana", in_phase(VigilPhase::Active)).await;
 
     let began = Instant::now();
-    noted.note(&ana(), &PulseId::from("wa/1"), Timestamp::now()).await.unwrap();
-    world.until("ana", |status| status.unanswered == Some(1) && status.last_pulse_time.is_some()).await;
-    assert!(began.elapsed() < Duration::from_secs(1), "its own pod tells at once");
+    noted
+        .note(&ana(), &PulseId::from("wa/1"), Timestamp::now())
+        .await
+        .unwrap();
+    world
+        .until("ana", |status| {
+            status.unanswered == Some(1) && status.last_pulse_time.is_some()
+        })
+        .await;
+    assert!(
+        began.elapsed() < Duration::from_secs(1),
+        "its own pod tells at once"
+    );
 
     let began = Instant::now();
-    world.vigil.note(&ana(), &PulseId::from("wa/2"), Timestamp::now()).await.unwrap();
-    world.until("ana", |status| status.unanswered == Some(2)).await;
-    assert!(began.elapsed() <= Duration::from_millis(2100), "another pod's is found: {:?}", began.elapsed());
+    world
+        .vigil
+        .note(&ana(), &PulseId::from("wa/2"), Timestamp::now())
+        .await
+        .unwrap();
+    world
+        .until("ana", |status| status.unanswered == Some(2))
+        .await;
+    assert!(
+        began.elapsed() <= Duration::from_millis(2100),
+        "another pod's is found: {:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -244,13 +323,23 @@ async fn what_nobody_used_for_its_idle_time_is_given_back_and_stays_so_until_the
     let status = world.until("ana", in_phase(VigilPhase::Released)).await;
     assert_eq!(status.released_by.as_deref(), Some("idle"));
     sleep(Duration::from_secs(120)).await;
-    assert_eq!(world.cluster.status("ana").phase, Some(VigilPhase::Released), "the same order is not carried out twice");
+    assert_eq!(
+        world.cluster.status("ana").phase,
+        Some(VigilPhase::Released),
+        "the same order is not carried out twice"
+    );
     assert!(world.permitted().await);
 
-    world.cluster.apply("ana", |spec| spec.release_after = Some(eywa_crds::Duration::ZERO));
+    world.cluster.apply("ana", |spec| {
+        spec.release_after = Some(eywa_crds::Duration::ZERO)
+    });
     world.until("ana", in_phase(VigilPhase::Active)).await;
     sleep(Duration::from_secs(120)).await;
-    assert_eq!(world.cluster.status("ana").phase, Some(VigilPhase::Active), "zero is never");
+    assert_eq!(
+        world.cluster.status("ana").phase,
+        Some(VigilPhase::Active),
+        "zero is never"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,9 +348,18 @@ async fn a_conversation_has_one_vigil_the_oldest() {
     world.pod();
     world.cluster.apply("older", |_| {});
     world.cluster.apply("newer", take);
-    let status = world.until("newer", |status| !status.conditions.is_empty()).await;
-    let ready = status.conditions.iter().find(|one| one.type_ == "Ready").unwrap();
-    assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("False", "Superseded"));
+    let status = world
+        .until("newer", |status| !status.conditions.is_empty())
+        .await;
+    let ready = status
+        .conditions
+        .iter()
+        .find(|one| one.type_ == "Ready")
+        .unwrap();
+    assert_eq!(
+        (ready.status.as_str(), ready.reason.as_str()),
+        ("False", "Superseded")
+    );
     assert!(ready.message.contains("older"), "{}", ready.message);
     assert!(world.permitted().await);
 
@@ -278,7 +376,10 @@ async fn deleting_the_object_gives_the_conversation_back() {
     world.cluster.delete("ana");
     let deadline = Instant::now() + Duration::from_secs(10);
     while !world.permitted().await {
-        assert!(Instant::now() < deadline, "the human is gone and still has it");
+        assert!(
+            Instant::now() < deadline,
+            "the human is gone and still has it"
+        );
         sleep(Duration::from_millis(20)).await;
     }
 }
@@ -290,11 +391,16 @@ async fn what_is_acknowledged_holds_while_the_api_server_is_away() {
     world.cluster.apply("ana", take);
     world.until("ana", in_phase(VigilPhase::Active)).await;
     world.cluster.away.store(true, Ordering::Relaxed);
-    noted.note(&ana(), &PulseId::from("wa/1"), Timestamp::now()).await.unwrap();
+    noted
+        .note(&ana(), &PulseId::from("wa/1"), Timestamp::now())
+        .await
+        .unwrap();
     sleep(Duration::from_secs(60)).await;
     assert!(!world.permitted().await);
     world.cluster.away.store(false, Ordering::Relaxed);
-    world.until("ana", |status| status.unanswered == Some(1)).await;
+    world
+        .until("ana", |status| status.unanswered == Some(1))
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -322,7 +428,13 @@ async fn a_whole_spirit_can_be_taken_over() {
     });
     world.until("all", in_phase(VigilPhase::Active)).await;
     assert!(!world.permitted().await);
-    assert_eq!(ports::Vigil::state(&*world.vigil, &Target::Everyone).await.unwrap().phase, Phase::Active);
+    assert_eq!(
+        ports::Vigil::state(&*world.vigil, &Target::Everyone)
+            .await
+            .unwrap()
+            .phase,
+        Phase::Active
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -333,6 +445,12 @@ async fn takeovers_and_phases_are_counted() {
     world.cluster.apply("ana", take);
     world.until("ana", in_phase(VigilPhase::Active)).await;
     let text = metrics.render().unwrap();
-    assert!(text.contains(r#"eywa_vigils{phase="Active",spirit="barista"} 1"#), "{text}");
-    assert!(text.contains(r#"eywa_vigil_takeover_seconds_count{spirit="barista"} 1"#), "{text}");
+    assert!(
+        text.contains(r#"eywa_vigils{phase="Active",spirit="barista"} 1"#),
+        "{text}"
+    );
+    assert!(
+        text.contains(r#"eywa_vigil_takeover_seconds_count{spirit="barista"} 1"#),
+        "{text}"
+    );
 }

@@ -26,15 +26,29 @@ impl Report<'_> {
     pub(super) fn of(&self, watch: &Watch, carried_out: bool) -> VigilStatus {
         let released = watch.phase == Phase::Released;
         let human = watch.since.is_some();
-        let taken = self.condition(TAKEN_OVER, watch.phase == Phase::Active, &reason(watch), message(watch));
+        let taken = self.condition(
+            TAKEN_OVER,
+            watch.phase == Phase::Active,
+            &reason(watch),
+            message(watch),
+        );
         let ready = if carried_out {
-            self.condition(READY, true, "CarriedOut", "the conversation is as the spec asks, or has moved on since".to_owned())
+            self.condition(
+                READY,
+                true,
+                "CarriedOut",
+                "the conversation is as the spec asks, or has moved on since".to_owned(),
+            )
         } else {
             let message = "a reply in flight is waited for".to_owned();
             self.condition(READY, false, "TakingOver", message)
         };
         VigilStatus {
-            observed_generation: if carried_out { Some(self.order.generation) } else { self.observed_before() },
+            observed_generation: if carried_out {
+                Some(self.order.generation)
+            } else {
+                self.observed_before()
+            },
             phase: Some(phase(watch.phase)),
             requested_at: watch.requested_at.map(seconds),
             request_reason: some(&watch.request_reason),
@@ -43,7 +57,8 @@ impl Report<'_> {
             last_pulse_time: watch.last_pulse_at.map(seconds),
             unanswered: human.then(|| i64::try_from(watch.unanswered).unwrap_or(i64::MAX)),
             released_at: watch.released_at.filter(|_| released).map(seconds),
-            released_by: released.then(|| some(&watch.released_by).unwrap_or_else(|| IDLE.to_owned())),
+            released_by: released
+                .then(|| some(&watch.released_by).unwrap_or_else(|| IDLE.to_owned())),
             conditions: vec![ready, taken],
         }
     }
@@ -69,7 +84,9 @@ impl Report<'_> {
         let message = format!("not carried out yet; it is tried again: {error}");
         let ready = self.condition(READY, false, "StoreUnavailable", message);
         let mut status = ours(self.before);
-        status.conditions.retain(|condition| condition.type_ != READY);
+        status
+            .conditions
+            .retain(|condition| condition.type_ != READY);
         status.conditions.insert(0, ready);
         status
     }
@@ -88,8 +105,14 @@ impl Report<'_> {
     /// Keeps the time of the last transition for as long as the condition's status stays.
     fn condition(&self, kind: &str, holds: bool, reason: &str, message: String) -> Condition {
         let status = if holds { "True" } else { "False" };
-        let before = self.before.into_iter().flat_map(|status| &status.conditions).find(|condition| condition.type_ == kind);
-        let since = before.filter(|before| before.status == status).map(|before| before.last_transition_time.clone());
+        let before = self
+            .before
+            .into_iter()
+            .flat_map(|status| &status.conditions)
+            .find(|condition| condition.type_ == kind);
+        let since = before
+            .filter(|before| before.status == status)
+            .map(|before| before.last_transition_time.clone());
         Condition {
             type_: kind.to_owned(),
             status: status.to_owned(),
@@ -104,7 +127,9 @@ impl Report<'_> {
 /// The part of a status that is the runtime's: the operator's `Accepted` is not.
 fn ours(status: Option<&VigilStatus>) -> VigilStatus {
     let mut status = status.cloned().unwrap_or_default();
-    status.conditions.retain(|condition| [READY, TAKEN_OVER].contains(&condition.type_.as_str()));
+    status
+        .conditions
+        .retain(|condition| [READY, TAKEN_OVER].contains(&condition.type_.as_str()));
     status
 }
 

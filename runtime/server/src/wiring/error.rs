@@ -11,12 +11,14 @@ pub enum WireError {
     #[error(transparent)]
     Secret(#[from] MissingSecret),
     /// It names an adapter that this program was built without.
-    #[error("the Spirit {spirit} uses {what}, which this build does not have: build it with the cargo feature {feature}")]
+    #[error(
+        "the Spirit {spirit} uses {what}, which this build does not have: build it with the cargo feature {feature}"
+    )]
     NotBuiltIn {
         /// The Spirit.
         spirit: String,
         /// The adapter, as the manifest writes it.
-        what: &'static str,
+        what: String,
         /// The feature that has it.
         feature: &'static str,
     },
@@ -38,15 +40,31 @@ pub enum WireError {
 
 impl WireError {
     pub(super) fn invalid(spirit: &str, field: impl Into<String>, reason: impl ToString) -> Self {
-        Self::Invalid { spirit: spirit.to_owned(), field: field.into(), reason: reason.to_string() }
+        Self::Invalid {
+            spirit: spirit.to_owned(),
+            field: field.into(),
+            reason: reason.to_string(),
+        }
     }
 
     pub(super) fn no_front(front: &str) -> Self {
-        Self::invalid(front, "front", "the configuration has no Spirit of this name")
+        Self::invalid(
+            front,
+            "front",
+            "the configuration has no Spirit of this name",
+        )
     }
 
     #[allow(dead_code, reason = "every adapter may be built in")]
-    pub(super) fn not_built_in(spirit: &str, what: &'static str, feature: &'static str) -> Self {
-        Self::NotBuiltIn { spirit: spirit.to_owned(), what, feature }
+    pub(super) fn not_built_in(
+        spirit: &str,
+        what: impl Into<String>,
+        feature: &'static str,
+    ) -> Self {
+        Self::NotBuiltIn {
+            spirit: spirit.to_owned(),
+            what: what.into(),
+            feature,
+        }
     }
 }

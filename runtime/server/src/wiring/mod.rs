@@ -44,7 +44,10 @@ pub struct Shared {
 impl Shared {
     /// For the Spirits of one process, whose requests go where `network` lets them.
     pub fn new(network: eywa_guard::Policy, metrics: Metrics) -> Self {
-        Self { client: GuardedClient::new(Arc::new(network)), metrics }
+        Self {
+            client: GuardedClient::new(Arc::new(network)),
+            metrics,
+        }
     }
 }
 
@@ -60,7 +63,13 @@ pub struct Wired {
 impl Wired {
     /// What keeps the Spirit's Vigils, which are kept in `objects`. To be run by [`Serving::keep_vigils`].
     pub fn rota(self, objects: Arc<dyn VigilObjects>) -> Rota {
-        Rota::new(self.serving.name().clone(), self.keeper, objects, self.notes, self.metrics)
+        Rota::new(
+            self.serving.name().clone(),
+            self.keeper,
+            objects,
+            self.notes,
+            self.metrics,
+        )
     }
 }
 
@@ -68,8 +77,15 @@ impl Wired {
 ///
 /// # Errors
 /// [`WireError`], which names the Spirit and the field, Secret or cargo feature that is missing.
-pub fn wire(config: &RuntimeConfig, secrets: &dyn Secrets, stores: Stores, shared: &Shared) -> Result<Wired, WireError> {
-    let front = config.front().ok_or_else(|| WireError::no_front(&config.front))?;
+pub fn wire(
+    config: &RuntimeConfig,
+    secrets: &dyn Secrets,
+    stores: Stores,
+    shared: &Shared,
+) -> Result<Wired, WireError> {
+    let front = config
+        .front()
+        .ok_or_else(|| WireError::no_front(&config.front))?;
     let name = SpiritName::from(front.name.as_str());
     let voices = voices::wire(front, secrets, shared)?;
     let named: Vec<VoiceName> = voices.all.iter().map(|(name, _)| name.clone()).collect();
@@ -108,12 +124,22 @@ pub fn wire(config: &RuntimeConfig, secrets: &dyn Secrets, stores: Stores, share
     };
     let release_after: Duration = front.vigil.release_after.as_std();
     let keeper = Keeper::new(vigil, stores.echoes, release_after);
-    Ok(Wired { serving: Arc::new(serving), keeper, notes, metrics: shared.metrics.clone() })
+    Ok(Wired {
+        serving: Arc::new(serving),
+        keeper,
+        notes,
+        metrics: shared.metrics.clone(),
+    })
 }
 
 fn pathfinder(front: &CompiledSpirit) -> Result<Option<RulesPathfinder>, WireError> {
-    let Some(settings) = &front.pathfinder else { return Ok(None) };
-    let rules = settings.routes.iter().map(|route| (route.when.as_str(), SpiritName::from(route.spirit.as_str())));
+    let Some(settings) = &front.pathfinder else {
+        return Ok(None);
+    };
+    let rules = settings
+        .routes
+        .iter()
+        .map(|route| (route.when.as_str(), SpiritName::from(route.spirit.as_str())));
     let name = SpiritName::from(front.name.as_str());
     RulesPathfinder::new(name, rules, settings.sticky)
         .map(Some)
@@ -126,8 +152,17 @@ fn bond(spec: &BondSpec) -> BondSettings {
         BusySpec::Queue => WhenBusy::Queue,
         BusySpec::Merge => {
             let merge = spec.merge.clone().unwrap_or_default();
-            WhenBusy::Merge { quiet: merge.quiet.as_std(), cap: merge.cap.as_std() }
+            WhenBusy::Merge {
+                quiet: merge.quiet.as_std(),
+                cap: merge.cap.as_std(),
+            }
         }
     };
-    BondSettings { ttl: spec.ttl.as_std(), when_busy }
+    BondSettings {
+        ttl: spec.ttl.as_std(),
+        when_busy,
+    }
 }
+
+#[cfg(test)]
+mod tests;

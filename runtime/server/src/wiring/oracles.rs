@@ -8,7 +8,11 @@ use eywa_weave::{ports::Oracle, spirit::Asking};
 use super::{Shared, WireError};
 use crate::secrets::Secrets;
 
-pub(super) fn wire(spirit: &CompiledSpirit, secrets: &dyn Secrets, shared: &Shared) -> Result<Vec<Asking>, WireError> {
+pub(super) fn wire(
+    spirit: &CompiledSpirit,
+    secrets: &dyn Secrets,
+    shared: &Shared,
+) -> Result<Vec<Asking>, WireError> {
     let asking = |oracle: &CompiledOracle| {
         let (temperature, max_tokens) = match oracle {
             CompiledOracle::Openai(openai) => (openai.temperature, openai.max_tokens),
@@ -19,7 +23,12 @@ pub(super) fn wire(spirit: &CompiledSpirit, secrets: &dyn Secrets, shared: &Shar
             CompiledOracle::Openai(config) => openai(spirit, config, secrets, shared),
             CompiledOracle::Scripted(config) => scripted(spirit, config),
         };
-        Ok(Asking { oracle: oracle?, temperature, max_tokens, timeout })
+        Ok(Asking {
+            oracle: oracle?,
+            temperature,
+            max_tokens,
+            timeout,
+        })
     };
     spirit.oracles.iter().map(asking).collect()
 }
@@ -33,9 +42,21 @@ fn openai(
 ) -> Result<Arc<dyn Oracle>, WireError> {
     use eywa_adapters::oracle::OpenAi;
 
-    let url = config.base_url.parse().map_err(|reason| WireError::invalid(&spirit.name, "oracle.baseUrl", reason))?;
-    let key = config.api_key.as_ref().map(|file| secrets.get(file)).transpose()?;
-    Ok(Arc::new(OpenAi::new(shared.client.clone(), &url, config.model.as_str(), key)))
+    let url = config
+        .base_url
+        .parse()
+        .map_err(|reason| WireError::invalid(&spirit.name, "oracle.baseUrl", reason))?;
+    let key = config
+        .api_key
+        .as_ref()
+        .map(|file| secrets.get(file))
+        .transpose()?;
+    Ok(Arc::new(OpenAi::new(
+        shared.client.clone(),
+        &url,
+        config.model.as_str(),
+        key,
+    )))
 }
 
 #[cfg(not(feature = "oracle-openai"))]
@@ -45,11 +66,18 @@ fn openai(
     _: &dyn Secrets,
     _: &Shared,
 ) -> Result<Arc<dyn Oracle>, WireError> {
-    Err(WireError::not_built_in(&spirit.name, "the Oracle openai", "oracle-openai"))
+    Err(WireError::not_built_in(
+        &spirit.name,
+        "the Oracle openai",
+        "oracle-openai",
+    ))
 }
 
 #[cfg(feature = "oracle-scripted")]
-fn scripted(spirit: &CompiledSpirit, config: &ScriptedOracle) -> Result<Arc<dyn Oracle>, WireError> {
+fn scripted(
+    spirit: &CompiledSpirit,
+    config: &ScriptedOracle,
+) -> Result<Arc<dyn Oracle>, WireError> {
     use eywa_adapters::oracle::Scripted;
     use eywa_crds::script::CompiledScript;
 
@@ -62,5 +90,9 @@ fn scripted(spirit: &CompiledSpirit, config: &ScriptedOracle) -> Result<Arc<dyn 
 
 #[cfg(not(feature = "oracle-scripted"))]
 fn scripted(spirit: &CompiledSpirit, _: &ScriptedOracle) -> Result<Arc<dyn Oracle>, WireError> {
-    Err(WireError::not_built_in(&spirit.name, "the Oracle scripted", "oracle-scripted"))
+    Err(WireError::not_built_in(
+        &spirit.name,
+        "the Oracle scripted",
+        "oracle-scripted",
+    ))
 }

@@ -34,7 +34,10 @@ pub(super) fn wire(
 
 fn limits(spirit: &CompiledSpirit) -> Limits {
     let actions = spirit.actions.iter().map(|action| action.timeout.as_std());
-    let conduits = spirit.conduits.iter().map(|conduit| conduit.timeout.as_std());
+    let conduits = spirit
+        .conduits
+        .iter()
+        .map(|conduit| conduit.timeout.as_std());
     Limits {
         rounds: spirit.limits.rounds,
         pulse_timeout: spirit.limits.pulse_timeout.as_std(),

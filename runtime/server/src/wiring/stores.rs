@@ -32,22 +32,33 @@ impl Stores {
         secrets: &dyn crate::secrets::Secrets,
     ) -> Result<Self, super::WireError> {
         use eywa_adapters::{
-            bond::RedisBond, chronicle::RedisChronicle, echoes::RedisEchoes, inbox::RedisInbox, memory::RedisMemory,
+            bond::RedisBond,
+            chronicle::RedisChronicle,
+            echoes::RedisEchoes,
+            inbox::RedisInbox,
+            memory::RedisMemory,
             redis::{Redis, Scope},
             vigil::RedisVigil,
         };
         use eywa_crds::runtime_config::{RedisUrls, StoresConfig};
 
         let url = match &config.stores {
-            StoresConfig::Redis { urls: RedisUrls::Plain(url) } => url.as_str().into(),
-            StoresConfig::Redis { urls: RedisUrls::Secret(file) } => secrets.get(file)?,
+            StoresConfig::Redis {
+                urls: RedisUrls::Plain(url),
+            } => url.as_str().into(),
+            StoresConfig::Redis {
+                urls: RedisUrls::Secret(file),
+            } => secrets.get(file)?,
             StoresConfig::Embedded => {
-                let reason = "embedded stores are for one process, `eywa up`; a runtime pod needs Redis";
+                let reason =
+                    "embedded stores are for one process, `eywa up`; a runtime pod needs Redis";
                 return Err(super::WireError::invalid(&config.front, "stores", reason));
             }
         };
-        let redis = Redis::new(&url, Scope::new(&config.namespace, &config.front))
-            .map_err(|reason| super::WireError::invalid(&config.front, "stores.redis.urls", reason))?;
+        let redis =
+            Redis::new(&url, Scope::new(&config.namespace, &config.front)).map_err(|reason| {
+                super::WireError::invalid(&config.front, "stores.redis.urls", reason)
+            })?;
         Ok(Self {
             bond: Arc::new(RedisBond::new(redis.clone())),
             inbox: Arc::new(RedisInbox::new(redis.clone())),

@@ -20,10 +20,18 @@ pub(super) fn scouts(
     let scouting = |config: &CompiledScout| {
         let parse = |when: &String| match CelCondition::parse(when) {
             Ok(condition) => Ok(Arc::new(condition) as Arc<dyn Condition>),
-            Err(reason) => Err(WireError::invalid(&spirit.name, format!("scouts[{}].when", config.name), reason)),
+            Err(reason) => Err(WireError::invalid(
+                &spirit.name,
+                format!("scouts[{}].when", config.name),
+                reason,
+            )),
         };
         let when = config.when.as_ref().map(parse).transpose()?;
-        Ok(Scouting { scout: scout(spirit, config, secrets, shared)?, timeout: config.timeout.as_std(), when })
+        Ok(Scouting {
+            scout: scout(spirit, config, secrets, shared)?,
+            timeout: config.timeout.as_std(),
+            when,
+        })
     };
     spirit.scouts.iter().map(scouting).collect()
 }
@@ -33,19 +41,30 @@ pub(super) fn actions(
     secrets: &dyn Secrets,
     shared: &Shared,
 ) -> Result<Vec<Arc<dyn Action>>, WireError> {
-    spirit.actions.iter().map(|config| action(spirit, config, secrets, shared)).collect()
+    spirit
+        .actions
+        .iter()
+        .map(|config| action(spirit, config, secrets, shared))
+        .collect()
 }
 
-#[cfg(any(feature = "scout-http", feature = "action-http", feature = "conduit-mcp"))]
+#[cfg(any(
+    feature = "scout-http",
+    feature = "action-http",
+    feature = "conduit-mcp"
+))]
 fn headers(
     spirit: &CompiledSpirit,
     field: String,
     from: &[eywa_crds::runtime_config::SecretHeader],
     secrets: &dyn Secrets,
 ) -> Result<eywa_adapters::headers::SecretHeaders, WireError> {
-    let headers = from.iter().map(|header| Ok((header.name.clone(), secrets.get(&header.value)?)));
+    let headers = from
+        .iter()
+        .map(|header| Ok((header.name.clone(), secrets.get(&header.value)?)));
     let headers = headers.collect::<Result<Vec<_>, WireError>>()?;
-    eywa_adapters::headers::SecretHeaders::new(headers).map_err(|reason| WireError::invalid(&spirit.name, field, reason))
+    eywa_adapters::headers::SecretHeaders::new(headers)
+        .map_err(|reason| WireError::invalid(&spirit.name, field, reason))
 }
 
 #[cfg(feature = "scout-http")]
@@ -61,11 +80,17 @@ fn scout(
         name: config.name.clone(),
         spirit: spirit.name.as_str().into(),
         url: &config.url,
-        headers: headers(spirit, format!("scouts[{}].headersFrom", config.name), &config.headers, secrets)?,
+        headers: headers(
+            spirit,
+            format!("scouts[{}].headersFrom", config.name),
+            &config.headers,
+            secrets,
+        )?,
         timeout: config.timeout.as_std(),
     };
-    let scout = HttpScout::new(settings, shared.client.clone())
-        .map_err(|reason| WireError::invalid(&spirit.name, format!("scouts[{}].url", config.name), reason))?;
+    let scout = HttpScout::new(settings, shared.client.clone()).map_err(|reason| {
+        WireError::invalid(&spirit.name, format!("scouts[{}].url", config.name), reason)
+    })?;
     Ok(Arc::new(scout))
 }
 
@@ -76,7 +101,11 @@ fn scout(
     _: &dyn Secrets,
     _: &Shared,
 ) -> Result<Arc<dyn Scout>, WireError> {
-    Err(WireError::not_built_in(&spirit.name, "Scouts over http", "scout-http"))
+    Err(WireError::not_built_in(
+        &spirit.name,
+        "Scouts over http",
+        "scout-http",
+    ))
 }
 
 #[cfg(feature = "action-http")]
@@ -92,7 +121,11 @@ fn action(
     use http::Method;
 
     let invalid = |field: &str, reason: String| {
-        WireError::invalid(&spirit.name, format!("actions[{}].{field}", config.name), reason)
+        WireError::invalid(
+            &spirit.name,
+            format!("actions[{}].{field}", config.name),
+            reason,
+        )
     };
     let spec = ToolSpec {
         name: config.name.clone(),
@@ -110,11 +143,16 @@ fn action(
             HttpMethod::Delete => Method::DELETE,
         },
         url: &config.url,
-        headers: headers(spirit, format!("actions[{}].headersFrom", config.name), &config.headers, secrets)?,
+        headers: headers(
+            spirit,
+            format!("actions[{}].headersFrom", config.name),
+            &config.headers,
+            secrets,
+        )?,
         timeout: config.timeout.as_std(),
     };
-    let action =
-        HttpAction::new(settings, shared.client.clone()).map_err(|reason| invalid("url", reason.to_string()))?;
+    let action = HttpAction::new(settings, shared.client.clone())
+        .map_err(|reason| invalid("url", reason.to_string()))?;
     Ok(Arc::new(action))
 }
 
@@ -125,7 +163,11 @@ fn action(
     _: &dyn Secrets,
     _: &Shared,
 ) -> Result<Arc<dyn Action>, WireError> {
-    Err(WireError::not_built_in(&spirit.name, "Actions over http", "action-http"))
+    Err(WireError::not_built_in(
+        &spirit.name,
+        "Actions over http",
+        "action-http",
+    ))
 }
 
 /// The Conduits of one configuration: Spirits that use one in the same way share its session.
@@ -141,7 +183,11 @@ impl Conduits {
     ) -> Result<Vec<Reach>, WireError> {
         let mut reaches = Vec::with_capacity(spirit.conduits.len());
         for config in &spirit.conduits {
-            let known = self.0.iter().find(|(known, _)| known == config).map(|(_, conduit)| Arc::clone(conduit));
+            let known = self
+                .0
+                .iter()
+                .find(|(known, _)| known == config)
+                .map(|(_, conduit)| Arc::clone(conduit));
             let conduit = match known {
                 Some(conduit) => conduit,
                 None => {
@@ -151,7 +197,10 @@ impl Conduits {
                 }
             };
             // Which of its tools are offered is the Conduit's to know: its filter and the Spirit's are one.
-            reaches.push(Reach { conduit, tools: Vec::new() });
+            reaches.push(Reach {
+                conduit,
+                tools: Vec::new(),
+            });
         }
         Ok(reaches)
     }
@@ -168,12 +217,21 @@ fn conduit(
 
     let field = |field: &str| format!("conduits[{}].{field}", config.name);
     let endpoint = Endpoint {
-        url: config.url.parse().map_err(|reason| WireError::invalid(&spirit.name, field("url"), reason))?,
+        url: config
+            .url
+            .parse()
+            .map_err(|reason| WireError::invalid(&spirit.name, field("url"), reason))?,
         headers: headers(spirit, field("headersFrom"), &config.headers, secrets)?,
     };
     let (offers, limit) = (config.clone(), config.timeout.as_std());
     let offers = move |tool: &str| offers.offers(tool);
-    Ok(Arc::new(McpConduit::new(shared.client.clone(), config.name.as_str(), endpoint, offers, limit)))
+    Ok(Arc::new(McpConduit::new(
+        shared.client.clone(),
+        config.name.as_str(),
+        endpoint,
+        offers,
+        limit,
+    )))
 }
 
 #[cfg(not(feature = "conduit-mcp"))]
@@ -183,5 +241,9 @@ fn conduit(
     _: &dyn Secrets,
     _: &Shared,
 ) -> Result<Arc<dyn Conduit>, WireError> {
-    Err(WireError::not_built_in(&spirit.name, "Conduits", "conduit-mcp"))
+    Err(WireError::not_built_in(
+        &spirit.name,
+        "Conduits",
+        "conduit-mcp",
+    ))
 }

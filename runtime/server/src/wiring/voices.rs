@@ -19,10 +19,17 @@ pub(super) struct Voices {
     pub(super) http: Vec<(VoiceName, Arc<HttpVoice>)>,
 }
 
-pub(super) fn wire(spirit: &CompiledSpirit, secrets: &dyn Secrets, shared: &Shared) -> Result<Voices, WireError> {
+pub(super) fn wire(
+    spirit: &CompiledSpirit,
+    secrets: &dyn Secrets,
+    shared: &Shared,
+) -> Result<Voices, WireError> {
     let mut voices = Voices::default();
     for voice in &spirit.voices {
-        let place = Place { spirit: &spirit.name, voice: &voice.name };
+        let place = Place {
+            spirit: &spirit.name,
+            voice: &voice.name,
+        };
         match &voice.channel {
             CompiledChannel::Whatsapp(config) => voices.whatsapp(place, config, secrets, shared)?,
             CompiledChannel::Http(config) => voices.http(place, config, secrets, shared)?,
@@ -41,7 +48,11 @@ struct Place<'a> {
 impl Place<'_> {
     #[cfg(any(feature = "voice-http", feature = "voice-whatsapp"))]
     fn invalid(self, field: &str, reason: impl ToString) -> WireError {
-        WireError::invalid(self.spirit, format!("voices[{}].{field}", self.voice), reason)
+        WireError::invalid(
+            self.spirit,
+            format!("voices[{}].{field}", self.voice),
+            reason,
+        )
     }
 }
 
@@ -60,7 +71,10 @@ impl Voices {
         let settings = WhatsAppSettings {
             name: name.clone(),
             phone_number_id: config.phone_number_id.clone(),
-            graph_url: config.graph_url.parse().map_err(|reason| place.invalid("whatsapp.graphUrl", reason))?,
+            graph_url: config
+                .graph_url
+                .parse()
+                .map_err(|reason| place.invalid("whatsapp.graphUrl", reason))?,
             access_token: secrets.get(&config.access_token)?,
             app_secret: secrets.get(&config.app_secret)?,
             verify_token: secrets.get(&config.verify_token)?,
@@ -80,7 +94,11 @@ impl Voices {
         _: &dyn Secrets,
         _: &Shared,
     ) -> Result<(), WireError> {
-        Err(WireError::not_built_in(place.spirit, "the voice whatsapp", "voice-whatsapp"))
+        Err(WireError::not_built_in(
+            place.spirit,
+            format!("the voice {} (whatsapp)", place.voice),
+            "voice-whatsapp",
+        ))
     }
 
     #[cfg(feature = "voice-http")]
@@ -109,7 +127,17 @@ impl Voices {
 
     #[cfg(not(feature = "voice-http"))]
     #[allow(clippy::unused_self, reason = "the same signature as with the feature")]
-    fn http(&mut self, place: Place<'_>, _: &CompiledHttp, _: &dyn Secrets, _: &Shared) -> Result<(), WireError> {
-        Err(WireError::not_built_in(place.spirit, "the voice http", "voice-http"))
+    fn http(
+        &mut self,
+        place: Place<'_>,
+        _: &CompiledHttp,
+        _: &dyn Secrets,
+        _: &Shared,
+    ) -> Result<(), WireError> {
+        Err(WireError::not_built_in(
+            place.spirit,
+            format!("the voice {} (http)", place.voice),
+            "voice-http",
+        ))
     }
 }

@@ -94,24 +94,56 @@ impl House {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (graph, sent) = graph_api().await;
         let (stores, vigil, inbox) = stores();
-        let network = Policy { loopback: true, ..Policy::default() };
+        let network = Policy {
+            loopback: true,
+            ..Policy::default()
+        };
         let mut manifests = Manifests::default();
-        manifests.add(Path::new("barista.yaml"), &MANIFESTS.replace("GRAPH", &format!("http://{graph}/v24.0")));
+        manifests.add(
+            Path::new("barista.yaml"),
+            &MANIFESTS.replace("GRAPH", &format!("http://{graph}/v24.0")),
+        );
         assert!(manifests.problems.is_empty(), "{:?}", manifests.problems);
-        let defaults = Defaults { network: network.clone(), stores: DefaultStores::Embedded };
+        let defaults = Defaults {
+            network: network.clone(),
+            stores: DefaultStores::Embedded,
+        };
         let around = manifests.surroundings("default", defaults);
         let config = compile_spirit(&manifests.spirits["barista"], &around).unwrap();
         let secrets = manifests.secrets.iter().flat_map(|(name, keys)| {
-            keys.iter().map(|(key, value)| (SecretFile { name: name.clone(), key: key.clone() }, value.clone()))
+            keys.iter().map(|(key, value)| {
+                (
+                    SecretFile {
+                        name: name.clone(),
+                        key: key.clone(),
+                    },
+                    value.clone(),
+                )
+            })
         });
         let secrets = HeldSecrets(secrets.collect());
         let metrics = Metrics::new().unwrap();
-        let wired = wire(&config, &secrets, stores, &Shared::new(network, metrics.clone())).unwrap();
+        let wired = wire(
+            &config,
+            &secrets,
+            stores,
+            &Shared::new(network, metrics.clone()),
+        )
+        .unwrap();
 
-        let (roster, stage, stop) = (Roster::default(), Stage::default(), CancellationToken::new());
+        let (roster, stage, stop) = (
+            Roster::default(),
+            Stage::default(),
+            CancellationToken::new(),
+        );
         let (public, admin) = (listen().await, listen().await);
         let addresses = (public.local_addr().unwrap(), admin.local_addr().unwrap());
-        tokio::spawn(serve(public, http::routes(roster.clone()), http::CONNECTIONS, stop.clone()));
+        tokio::spawn(serve(
+            public,
+            http::routes(roster.clone()),
+            http::CONNECTIONS,
+            stop.clone(),
+        ));
         let admin_routes = admin::routes(stage.clone(), roster.clone(), metrics);
         tokio::spawn(serve(admin, admin_routes, admin::CONNECTIONS, stop.clone()));
         wired.serving.tend();
@@ -134,7 +166,12 @@ impl House {
     }
 
     pub async fn admin(&self, path: &str) -> (u16, String) {
-        let response = self.client.get(format!("http://{}{path}", self.admin)).send().await.unwrap();
+        let response = self
+            .client
+            .get(format!("http://{}{path}", self.admin))
+            .send()
+            .await
+            .unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
@@ -143,20 +180,41 @@ impl House {
         let mut mac = Hmac::<Sha256>::new_from_slice(APP_SECRET.as_bytes()).unwrap();
         mac.update(body.as_bytes());
         let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
-        let request = self.client.post(self.url("/voices/barista/wa")).header("x-hub-signature-256", signature);
+        let request = self
+            .client
+            .post(self.url("/voices/barista/wa"))
+            .header("x-hub-signature-256", signature);
         request.body(body.to_owned()).send().await.unwrap()
     }
 
     /// Says something on the http voice, as `eywa chat` does.
-    pub async fn say(&self, path: &str, id: &str, text: &str, headers: &[(&str, &str)]) -> Response {
+    pub async fn say(
+        &self,
+        path: &str,
+        id: &str,
+        text: &str,
+        headers: &[(&str, &str)],
+    ) -> Response {
         let body = json!({"user": {"id": "ana"}, "session": id, "text": text}).to_string();
         let at = jiff::Timestamp::now().as_second();
-        let signature = SigningKey::parse(&SIGNING_KEY.into()).unwrap().sign(id, at, body.as_bytes());
-        let mut request = self.client.post(self.url(path)).header("webhook-id", id).header("webhook-timestamp", at);
+        let signature =
+            SigningKey::parse(&SIGNING_KEY.into())
+                .unwrap()
+                .sign(id, at, body.as_bytes());
+        let mut request = self
+            .client
+            .post(self.url(path))
+            .header("webhook-id", id)
+            .header("webhook-timestamp", at);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        request.header("webhook-signature", signature).body(body).send().await.unwrap()
+        request
+            .header("webhook-signature", signature)
+            .body(body)
+            .send()
+            .await
+            .unwrap()
     }
 
     /// Waits until the Graph API has got so many messages.
@@ -175,7 +233,12 @@ impl House {
     /// Waits until nothing is in work.
     pub async fn at_rest(&self) {
         let deadline = Instant::now() + Duration::from_secs(10);
-        while self.roster.all().iter().any(|serving| serving.weave().in_flight() > 0) {
+        while self
+            .roster
+            .all()
+            .iter()
+            .any(|serving| serving.weave().in_flight() > 0)
+        {
             assert!(Instant::now() < deadline, "Pulses stay in work");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -196,11 +259,17 @@ pub fn message(wamid: &str, from: &str, text: &str) -> String {
 /// What a problem says.
 pub async fn problem(response: Response) -> Value {
     let status = response.status().as_u16();
-    assert_eq!(response.headers()["content-type"], "application/problem+json");
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/problem+json"
+    );
     let problem: Value = response.json().await.unwrap();
     assert_eq!(problem["status"], status);
     for field in ["type", "title", "detail"] {
-        assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{field} is missing: {problem}");
+        assert!(
+            problem[field].as_str().is_some_and(|text| !text.is_empty()),
+            "{field} is missing: {problem}"
+        );
     }
     problem
 }
@@ -225,7 +294,10 @@ async fn graph_api() -> (SocketAddr, Arc<Mutex<Vec<Value>>>) {
 
 fn stores() -> (Stores, Arc<InMemoryVigil>, Arc<Switched>) {
     let vigil = Arc::new(InMemoryVigil::new());
-    let inbox = Arc::new(Switched { inbox: InMemoryInbox::new(), off: AtomicBool::new(false) });
+    let inbox = Arc::new(Switched {
+        inbox: InMemoryInbox::new(),
+        off: AtomicBool::new(false),
+    });
     let stores = Stores {
         bond: Arc::new(InMemoryBond::new()),
         inbox: Arc::clone(&inbox) as _,
@@ -258,7 +330,11 @@ impl Switched {
 
 #[async_trait]
 impl Inbox for Switched {
-    async fn accept(&self, pulses: &[Pulse], lease: Duration) -> Result<Vec<Acceptance>, StoreError> {
+    async fn accept(
+        &self,
+        pulses: &[Pulse],
+        lease: Duration,
+    ) -> Result<Vec<Acceptance>, StoreError> {
         self.on()?.accept(pulses, lease).await
     }
 

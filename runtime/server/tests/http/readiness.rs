@@ -29,7 +29,9 @@ async fn a_pod_that_stops_finishes_what_it_has_and_takes_nothing_new() {
         tokio::join!(house.roster.retire(Duration::from_secs(10)), async {
             // The Weave is told first thing, before it waits.
             tokio::task::yield_now().await;
-            let turned_away = house.whatsapp(&message("wamid.1", "5511999990000", "hello")).await;
+            let turned_away = house
+                .whatsapp(&message("wamid.1", "5511999990000", "hello"))
+                .await;
             assert_eq!(turned_away.status(), 503);
             assert!(turned_away.headers().contains_key("retry-after"));
         });
@@ -44,11 +46,21 @@ async fn a_pod_that_stops_finishes_what_it_has_and_takes_nothing_new() {
 #[tokio::test]
 async fn what_is_not_finished_in_time_stays_in_the_inbox() {
     let house = House::open().await;
-    let response = house.say("/spirits/barista/pulses", "msg_1", "slow", &[("prefer", "respond-async")]).await;
+    let response = house
+        .say(
+            "/spirits/barista/pulses",
+            "msg_1",
+            "slow",
+            &[("prefer", "respond-async")],
+        )
+        .await;
     assert_eq!(response.status(), 202);
     let began = std::time::Instant::now();
     house.roster.retire(Duration::from_millis(50)).await;
-    assert!(began.elapsed() < Duration::from_millis(500), "the grace period is kept");
+    assert!(
+        began.elapsed() < Duration::from_millis(500),
+        "the grace period is kept"
+    );
     let depth = house.roster.all()[0].depth().await.unwrap();
     assert_eq!(depth.pulses, 1);
 }

@@ -1,0 +1,109 @@
+use std::path::Path;
+
+use eywa_crds::{
+    compile::{DefaultStores, Defaults, compile_spirit},
+    manifest::Manifests,
+    runtime_config::RedisUrls,
+};
+use eywa_guard::Policy;
+
+use super::*;
+use crate::secrets::HeldSecrets;
+
+const SPIRIT: &str = r#"
+apiVersion: eywa.dev/v1alpha1
+kind: Spirit
+metadata: {name: barista}
+spec:
+  persona: {text: You serve coffee.}
+  oracle: {provider: scripted, script: {rules: [{reply: {text: hello}}]}}
+  voices: [{name: web, http: {secretRef: {name: web, key: signing-key}}}]
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: web}
+stringData: {signing-key: not-a-real-signing-key}
+"#;
+
+fn config(text: &str) -> RuntimeConfig {
+    let mut manifests = Manifests::default();
+    manifests.add(Path::new("barista.yaml"), text);
+    assert!(manifests.problems.is_empty(), "{:?}", manifests.problems);
+    let stores = DefaultStores::Redis(RedisUrls::Plain("redis://127.0.0.1:1/0".to_owned()));
+    let defaults = Defaults {
+        network: Policy::default(),
+        stores,
+    };
+    compile_spirit(
+        &manifests.spirits["barista"],
+        &manifests.surroundings("default", defaults),
+    )
+    .unwrap()
+}
+
+fn stores() -> Stores {
+    Stores {
+        bond: Arc::new(eywa_adapters::bond::InMemoryBond::new()),
+        inbox: Arc::new(eywa_adapters::inbox::InMemoryInbox::new()),
+        echoes: Arc::new(eywa_adapters::echoes::InMemoryEchoes::new()),
+        chronicle: Arc::new(eywa_adapters::chronicle::InMemoryChronicle::new()),
+        memory: Arc::new(eywa_adapters::memory::InMemoryMemory::new()),
+        vigil: Arc::new(eywa_adapters::vigil::InMemoryVigil::new()),
+    }
+}
+
+fn refusal(text: &str) -> String {
+    let shared = Shared::new(Policy::default(), Metrics::new().unwrap());
+    match wire(&config(text), &HeldSecrets::default(), stores(), &shared) {
+        Ok(_) => panic!("it was wired"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[cfg(feature = "voice-http")]
+#[test]
+fn a_missing_secret_is_named_with_its_key() {
+    let error = refusal(SPIRIT);
+    assert!(
+        error.contains("signing-key") && error.contains("web"),
+        "{error}"
+    );
+}
+
+#[cfg(not(feature = "voice-http"))]
+#[test]
+fn an_adapter_that_is_not_built_in_is_named_with_its_feature() {
+    let error = refusal(SPIRIT);
+    assert!(
+        error.contains("the voice web (http)") && error.contains("voice-http"),
+        "{error}"
+    );
+}
+
+#[cfg(feature = "oracle-scripted")]
+#[test]
+fn a_spirit_without_voices_is_not_served() {
+    let mute = SPIRIT.replace(
+        "voices: [{name: web, http: {secretRef: {name: web, key: signing-key}}}]",
+        "voices: []",
+    );
+    let error = refusal(&mute);
+    assert!(
+        error.contains("barista") && error.contains("Voice"),
+        "{error}"
+    );
+}
+
+#[cfg(feature = "stores-redis")]
+#[test]
+fn a_pod_keeps_its_state_in_redis_and_nowhere_else() {
+    let mut config = config(SPIRIT);
+    // No connection is opened, so nobody needs to answer there.
+    assert!(Stores::redis(&config, &HeldSecrets::default()).is_ok());
+    config.stores = eywa_crds::runtime_config::StoresConfig::Embedded;
+    let refused = Stores::redis(&config, &HeldSecrets::default())
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(refused.contains("eywa up"), "{refused}");
+}
