@@ -11,10 +11,12 @@ use super::NEWEST;
 use crate::redb::{Failed, Redb, Txn, decode, encode, now, touch};
 
 /// Entries of a session by their number, as JSON. Numbers leave no gap.
-const ENTRIES: TableDefinition<'static, (&str, &str, u64), &[u8]> = TableDefinition::new("chronicle");
+const ENTRIES: TableDefinition<'static, (&str, &str, u64), &[u8]> =
+    TableDefinition::new("chronicle");
 
 /// The same entries by Pulse: their session's name and their number there. An id belongs to one session.
-const BY_PULSE: TableDefinition<'static, (&str, &str, u64), &str> = TableDefinition::new("chronicle_pulses");
+const BY_PULSE: TableDefinition<'static, (&str, &str, u64), &str> =
+    TableDefinition::new("chronicle_pulses");
 
 /// A Chronicle in a file. Keeps the newest [`NEWEST`] entries of a session for 90 days after the last.
 #[derive(Clone, Debug)]
@@ -56,16 +58,25 @@ fn read(session: &str, json: &[u8]) -> Result<Entry, Failed> {
 #[async_trait]
 impl Chronicle for RedbChronicle {
     async fn append(&self, entry: &Entry) -> Result<(), StoreError> {
-        let (spirit, session, pulse) = (self.0.spirit(), entry.session.to_string(), entry.pulse.clone());
+        let (spirit, session, pulse) = (
+            self.0.spirit(),
+            entry.session.to_string(),
+            entry.pulse.clone(),
+        );
         let json = encode(entry)?;
         self.0
             .write(move |txn| {
                 let (mut entries, mut by_pulse) = (txn.table(ENTRIES)?, txn.table(BY_PULSE)?);
-                let whole = (&*spirit, session.as_str(), 0)..=(&*spirit, session.as_str(), u64::MAX);
+                let whole =
+                    (&*spirit, session.as_str(), 0)..=(&*spirit, session.as_str(), u64::MAX);
                 let (oldest, next) = {
                     let mut known = entries.range(whole)?;
                     let oldest = known.next().transpose()?.map(|(key, _)| key.value().2);
-                    let newest = known.next_back().transpose()?.map(|(key, _)| key.value().2).or(oldest);
+                    let newest = known
+                        .next_back()
+                        .transpose()?
+                        .map(|(key, _)| key.value().2)
+                        .or(oldest);
                     (oldest.unwrap_or(0), newest.map_or(0, |newest| newest + 1))
                 };
                 entries.insert((&*spirit, session.as_str(), next), json.as_slice())?;
@@ -88,7 +99,9 @@ impl Chronicle for RedbChronicle {
             .read(move |txn| {
                 let (entries, by_pulse) = (txn.open_table(ENTRIES)?, txn.open_table(BY_PULSE)?);
                 let mut found = Vec::new();
-                for known in by_pulse.range((&*spirit, id.as_str(), 0)..=(&*spirit, id.as_str(), u64::MAX))? {
+                for known in by_pulse
+                    .range((&*spirit, id.as_str(), 0)..=(&*spirit, id.as_str(), u64::MAX))?
+                {
                     let (key, session) = known?;
                     let session = session.value();
                     if let Some(json) = entries.get((&*spirit, session, key.value().2))? {
@@ -100,14 +113,21 @@ impl Chronicle for RedbChronicle {
             .await
     }
 
-    async fn of_session(&self, session: &SessionKey, most: usize) -> Result<Vec<Entry>, StoreError> {
+    async fn of_session(
+        &self,
+        session: &SessionKey,
+        most: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
         let (spirit, session) = (self.0.spirit(), session.to_string());
         self.0
             .read(move |txn| {
                 let entries = txn.open_table(ENTRIES)?;
-                let whole = (&*spirit, session.as_str(), 0)..=(&*spirit, session.as_str(), u64::MAX);
+                let whole =
+                    (&*spirit, session.as_str(), 0)..=(&*spirit, session.as_str(), u64::MAX);
                 let newest = entries.range(whole)?.rev().take(most);
-                let mut found = newest.map(|entry| read(&session, entry?.1.value())).collect::<Result<Vec<_>, Failed>>()?;
+                let mut found = newest
+                    .map(|entry| read(&session, entry?.1.value()))
+                    .collect::<Result<Vec<_>, Failed>>()?;
                 found.reverse();
                 Ok(found)
             })

@@ -18,11 +18,10 @@ static APPEND: LazyScript = script!("chronicle_append.lua");
 
 /// How long a session's entries are kept after the last, where nothing else is said.
 const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-/// How many entries of one Pulse are kept. A channel that delivers again makes one each time.
-const OF_ONE_PULSE: usize = 20;
 
 /// A Chronicle in Redis. Keeps the newest [`NEWEST`] entries of a session for 90 days after the last, or as
-/// [`keeping`](Self::keeping) says; a Pulse is found by its id for as long as the Inbox remembers the id.
+/// [`keeping`](Self::keeping) says; a Pulse is found among them by its id for as long as
+/// the Inbox remembers that.
 #[derive(Clone, Debug)]
 pub struct RedisChronicle {
     redis: Redis,
@@ -68,15 +67,28 @@ impl Chronicle for RedisChronicle {
         let scope = self.redis.scope();
         let key = scope.of("chronicle", &entry.session);
         let mut call = APPEND.with(&[&key, &scope.of("chronicle-pulse", &entry.pulse)]);
-        call.arg(encode(entry, &key)?);
-        call.arg(self.newest).arg(millis(self.ttl));
-        call.arg(OF_ONE_PULSE).arg(millis(REMEMBERED));
+        call.arg(encode(entry, &key)?)
+            .arg(self.newest)
+            .arg(millis(self.ttl))
+            .arg(entry.session.to_string())
+            .arg(millis(REMEMBERED));
         self.redis.eval(&APPEND, &call, &key).await
     }
 
     async fn of_pulse(&self, id: &PulseId) -> Result<Vec<Entry>, StoreError> {
-        self.last(&self.redis.scope().of("chronicle-pulse", id), OF_ONE_PULSE)
-            .await
+        let scope = self.redis.scope();
+        let key = scope.of("chronicle-pulse", id);
+        let mut look = redis::cmd("GET");
+        look.arg(&key);
+        let session: Option<String> = self.redis.run(&look, &key).await?;
+        let Some(session) = session else {
+            return Ok(Vec::new());
+        };
+        let mut entries = self
+            .last(&scope.of("chronicle", session), self.newest)
+            .await?;
+        entries.retain(|entry| entry.pulse == *id);
+        Ok(entries)
     }
 
     async fn of_session(
@@ -84,10 +96,7 @@ impl Chronicle for RedisChronicle {
         session: &SessionKey,
         most: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        self.last(
-            &self.redis.scope().of("chronicle", session),
-            most.min(self.newest),
-        )
-        .await
+        let key = self.redis.scope().of("chronicle", session);
+        self.last(&key, most.min(self.newest)).await
     }
 }

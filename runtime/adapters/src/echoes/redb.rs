@@ -59,26 +59,43 @@ fn id_of(session: &str, json: &[u8]) -> Result<String, Failed> {
 
 #[async_trait]
 impl Echoes for RedbEchoes {
-    async fn append(&self, session: &SessionKey, fence: Option<Fence>, echoes: &[Echo]) -> Result<(), StoreError> {
+    async fn append(
+        &self,
+        session: &SessionKey,
+        fence: Option<Fence>,
+        echoes: &[Echo],
+    ) -> Result<(), StoreError> {
         let (spirit, beside, session) = (self.0.spirit(), self.0.beside(), session.clone());
-        let said: Vec<(String, Vec<u8>)> =
-            echoes.iter().map(|echo| Ok((echo.id.clone(), encode(echo)?))).collect::<Result<_, Failed>>()?;
+        let said: Vec<(String, Vec<u8>)> = echoes
+            .iter()
+            .map(|echo| Ok((echo.id.clone(), encode(echo)?)))
+            .collect::<Result<_, Failed>>()?;
         self.0
             .write(move |txn| {
                 if let Some(offered) = fence {
-                    beside.echoes.with(&spirit, &session, |newest| newest.pass(offered))?;
+                    beside
+                        .echoes
+                        .with(&spirit, &session, |newest| newest.pass(offered))?;
                 }
                 let session = session.to_string();
                 let (mut echoes, mut ids) = (txn.table(ECHOES)?, txn.table(IDS)?);
-                let whole = (&*spirit, session.as_str(), 0)..=(&*spirit, session.as_str(), u64::MAX);
+                let whole =
+                    (&*spirit, session.as_str(), 0)..=(&*spirit, session.as_str(), u64::MAX);
                 let (mut oldest, mut next) = {
                     let mut known = echoes.range(whole)?;
                     let oldest = known.next().transpose()?.map(|(key, _)| key.value().2);
-                    let newest = known.next_back().transpose()?.map(|(key, _)| key.value().2).or(oldest);
+                    let newest = known
+                        .next_back()
+                        .transpose()?
+                        .map(|(key, _)| key.value().2)
+                        .or(oldest);
                     (oldest.unwrap_or(0), newest.map_or(0, |newest| newest + 1))
                 };
                 for (id, json) in &said {
-                    if ids.get((&*spirit, session.as_str(), id.as_str()))?.is_some() {
+                    if ids
+                        .get((&*spirit, session.as_str(), id.as_str()))?
+                        .is_some()
+                    {
                         continue;
                     }
                     echoes.insert((&*spirit, session.as_str(), next), json.as_slice())?;
@@ -103,9 +120,12 @@ impl Echoes for RedbEchoes {
         self.0
             .read(move |txn| {
                 let echoes = txn.open_table(ECHOES)?;
-                let whole = (&*spirit, session.as_str(), 0)..=(&*spirit, session.as_str(), u64::MAX);
+                let whole =
+                    (&*spirit, session.as_str(), 0)..=(&*spirit, session.as_str(), u64::MAX);
                 let newest = echoes.range(whole)?.rev().take(most);
-                let mut recent = newest.map(|entry| read(&session, entry?.1.value())).collect::<Result<Vec<_>, Failed>>()?;
+                let mut recent = newest
+                    .map(|entry| read(&session, entry?.1.value()))
+                    .collect::<Result<Vec<_>, Failed>>()?;
                 recent.reverse();
                 Ok(recent)
             })

@@ -13,7 +13,8 @@ use crate::redb::{Failed, Redb, Txn, decode, encode, millis, now};
 
 /// Accepted Pulses by the order in which they came: when, until when they are leased (both in ms), attempt, speech, and
 /// the Pulse as JSON.
-const PULSES: TableDefinition<'static, (&str, u64), Waiting<'static>> = TableDefinition::new("inbox");
+const PULSES: TableDefinition<'static, (&str, u64), Waiting<'static>> =
+    TableDefinition::new("inbox");
 type Waiting<'a> = (u64, u64, u32, u8, &'a [u8]);
 
 /// Ids that were accepted: their place in [`PULSES`], or [`FINISHED`].
@@ -21,7 +22,8 @@ const IDS: TableDefinition<'static, (&str, &str), u64> = TableDefinition::new("i
 const FINISHED: u64 = 0;
 
 /// The same ids by the time (in ms) when they are forgotten.
-const FORGET: TableDefinition<'static, (u64, &str, &str), ()> = TableDefinition::new("inbox_forget");
+const FORGET: TableDefinition<'static, (u64, &str, &str), ()> =
+    TableDefinition::new("inbox_forget");
 
 /// The last place that was given out.
 const LAST: TableDefinition<'static, &str, u64> = TableDefinition::new("inbox_last");
@@ -61,7 +63,9 @@ fn forget(txn: &Txn<'_>, now: u64) -> Result<(), Failed> {
             break;
         }
         forget.remove((at, spirit.as_str(), id.as_str()))?;
-        let finished = ids.get((spirit.as_str(), id.as_str()))?.is_none_or(|place| place.value() == FINISHED);
+        let finished = ids
+            .get((spirit.as_str(), id.as_str()))?
+            .is_none_or(|place| place.value() == FINISHED);
         if finished {
             ids.remove((spirit.as_str(), id.as_str()))?;
         } else {
@@ -73,8 +77,15 @@ fn forget(txn: &Txn<'_>, now: u64) -> Result<(), Failed> {
 }
 
 /// Where a Pulse is, if it is not finished.
-fn place(ids: &impl ReadableTable<(&'static str, &'static str), u64>, spirit: &str, id: &PulseId) -> Result<Option<u64>, Failed> {
-    Ok(ids.get((spirit, id.as_str()))?.map(|place| place.value()).filter(|place| *place != FINISHED))
+fn place(
+    ids: &impl ReadableTable<(&'static str, &'static str), u64>,
+    spirit: &str,
+    id: &PulseId,
+) -> Result<Option<u64>, Failed> {
+    Ok(ids
+        .get((spirit, id.as_str()))?
+        .map(|place| place.value())
+        .filter(|place| *place != FINISHED))
 }
 
 /// Changes what is written beside a Pulse; gives it as it is then.
@@ -84,15 +95,34 @@ fn change(
     place: u64,
     change: impl FnOnce(&mut Lease),
 ) -> Result<Option<Delivery>, Failed> {
-    let Some(found) = pulses.get((spirit, place))? else { return Ok(None) };
+    let Some(found) = pulses.get((spirit, place))? else {
+        return Ok(None);
+    };
     let (since, leased_until, attempt, speech, json) = found.value();
-    let mut lease = Lease { leased_until, attempt, speech };
+    let mut lease = Lease {
+        leased_until,
+        attempt,
+        speech,
+    };
     change(&mut lease);
     let json = json.to_vec();
     drop(found);
-    pulses.insert((spirit, place), (since, lease.leased_until, lease.attempt, lease.speech, json.as_slice()))?;
+    pulses.insert(
+        (spirit, place),
+        (
+            since,
+            lease.leased_until,
+            lease.attempt,
+            lease.speech,
+            json.as_slice(),
+        ),
+    )?;
     let pulse = decode(|| format!("inbox {spirit} {place}"), &json)?;
-    Ok(Some(Delivery { pulse, attempt: lease.attempt, speech: read_speech(lease.speech) }))
+    Ok(Some(Delivery {
+        pulse,
+        attempt: lease.attempt,
+        speech: read_speech(lease.speech),
+    }))
 }
 
 struct Lease {
@@ -120,16 +150,26 @@ fn read_speech(speech: u8) -> Speech {
 
 #[async_trait]
 impl Inbox for RedbInbox {
-    async fn accept(&self, pulses: &[Pulse], lease: Duration) -> Result<Vec<Acceptance>, StoreError> {
+    async fn accept(
+        &self,
+        pulses: &[Pulse],
+        lease: Duration,
+    ) -> Result<Vec<Acceptance>, StoreError> {
         let spirit = self.0.spirit();
-        let offered: Vec<(PulseId, Vec<u8>)> =
-            pulses.iter().map(|pulse| Ok((pulse.id.clone(), encode(pulse)?))).collect::<Result<_, Failed>>()?;
+        let offered: Vec<(PulseId, Vec<u8>)> = pulses
+            .iter()
+            .map(|pulse| Ok((pulse.id.clone(), encode(pulse)?)))
+            .collect::<Result<_, Failed>>()?;
         self.0
             .write(move |txn| {
                 let now = now();
                 forget(txn, now)?;
-                let (mut waiting, mut ids, mut by_age, mut last) =
-                    (txn.table(PULSES)?, txn.table(IDS)?, txn.table(FORGET)?, txn.table(LAST)?);
+                let (mut waiting, mut ids, mut by_age, mut last) = (
+                    txn.table(PULSES)?,
+                    txn.table(IDS)?,
+                    txn.table(FORGET)?,
+                    txn.table(LAST)?,
+                );
                 let mut place = last.get(&*spirit)?.map_or(FINISHED, |last| last.value());
                 let mut said = Vec::with_capacity(offered.len());
                 for (id, json) in &offered {
@@ -138,7 +178,16 @@ impl Inbox for RedbInbox {
                         continue;
                     }
                     place += 1;
-                    waiting.insert((&*spirit, place), (now, now + millis(lease), 1, write_speech(Speech::Silent), json.as_slice()))?;
+                    waiting.insert(
+                        (&*spirit, place),
+                        (
+                            now,
+                            now + millis(lease),
+                            1,
+                            write_speech(Speech::Silent),
+                            json.as_slice(),
+                        ),
+                    )?;
                     ids.insert((&*spirit, id.as_str()), place)?;
                     by_age.insert((now + millis(REMEMBERED), &*spirit, id.as_str()), ())?;
                     said.push(Acceptance::New);
@@ -172,7 +221,10 @@ impl Inbox for RedbInbox {
                     held.leased_until = now + millis(lease);
                     held.attempt = held.attempt.saturating_add(1);
                 };
-                lapsed.into_iter().filter_map(|place| change(&mut waiting, &spirit, place, again).transpose()).collect()
+                lapsed
+                    .into_iter()
+                    .filter_map(|place| change(&mut waiting, &spirit, place, again).transpose())
+                    .collect()
             })
             .await
     }
@@ -186,7 +238,9 @@ impl Inbox for RedbInbox {
                 let mut claimed = Vec::with_capacity(wanted.len());
                 for id in &wanted {
                     if let Some(place) = place(&ids, &spirit, id)? {
-                        claimed.extend(change(&mut waiting, &spirit, place, |held| held.leased_until = until)?);
+                        claimed.extend(change(&mut waiting, &spirit, place, |held| {
+                            held.leased_until = until;
+                        })?);
                     }
                 }
                 Ok(claimed)
@@ -221,7 +275,9 @@ impl Inbox for RedbInbox {
             .write(move |txn| {
                 let (mut waiting, ids) = (txn.table(PULSES)?, txn.table(IDS)?);
                 if let Some(place) = place(&ids, &spirit, &id)? {
-                    change(&mut waiting, &spirit, place, |held| held.speech = write_speech(speech))?;
+                    change(&mut waiting, &spirit, place, |held| {
+                        held.speech = write_speech(speech);
+                    })?;
                 }
                 Ok(())
             })
@@ -252,12 +308,58 @@ impl Inbox for RedbInbox {
                 let mut depth = Depth::default();
                 for entry in waiting.range((&*spirit, 0)..=(&*spirit, u64::MAX))? {
                     if depth.pulses == 0 {
-                        depth.oldest = Duration::from_millis(now().saturating_sub(entry?.1.value().0));
+                        depth.oldest =
+                            Duration::from_millis(now().saturating_sub(entry?.1.value().0));
                     }
                     depth.pulses += 1;
                 }
                 Ok(depth)
             })
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use eywa_weave::{Content, SessionKey, User};
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn pulse(id: &str) -> Pulse {
+        Pulse {
+            id: id.into(),
+            session: SessionKey::new("wa", "ana"),
+            user: User {
+                id: "ana".into(),
+                name: None,
+            },
+            content: Content::text("hello"),
+            received_at: Timestamp::UNIX_EPOCH,
+            reply_to: serde_json::Value::Null,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_id_is_forgotten_in_time_but_not_while_its_pulse_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let redb = Redb::open(folder.path(), "barista").unwrap();
+        let inbox = RedbInbox::new(redb.clone());
+        let offered = [pulse("wa/finished"), pulse("wa/waiting")];
+        let lease = Duration::from_secs(60);
+        inbox.accept(&offered, lease).await.unwrap();
+        inbox.finish(&["wa/finished".into()]).await.unwrap();
+
+        let just_before = now() + millis(REMEMBERED) - 60_000;
+        redb.write(move |txn| forget(txn, just_before))
+            .await
+            .unwrap();
+        let said = inbox.accept(&offered, lease).await.unwrap();
+        assert_eq!(said, [Acceptance::Duplicate, Acceptance::Duplicate]);
+
+        let after = now() + millis(REMEMBERED) + 60_000;
+        redb.write(move |txn| forget(txn, after)).await.unwrap();
+        let said = inbox.accept(&offered, lease).await.unwrap();
+        assert_eq!(said, [Acceptance::New, Acceptance::Duplicate]);
     }
 }

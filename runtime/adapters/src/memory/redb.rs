@@ -18,7 +18,8 @@ use crate::redb::{Failed, Redb, Txn, decode, encode, millis, now, touch};
 const KEPT: TableDefinition<'static, (&str, &str), (u64, &[u8])> = TableDefinition::new("memory");
 
 /// Counts: until when (in ms), and the sum.
-const TALLIES: TableDefinition<'static, (&str, &str, &str), (u64, u64)> = TableDefinition::new("tallies");
+const TALLIES: TableDefinition<'static, (&str, &str, &str), (u64, u64)> =
+    TableDefinition::new("tallies");
 
 /// A Memory in a file. TTLs and windows run by this machine's clock.
 #[derive(Clone, Debug)]
@@ -42,7 +43,8 @@ pub(crate) fn make(txn: &Txn<'_>) -> Result<(), Failed> {
 pub(crate) fn forget(txn: &Txn<'_>, spirit: &str, session: &str) -> Result<(), Failed> {
     txn.table(KEPT)?.remove((spirit, session))?;
     for tally in [Tally::Pulses, Tally::Tokens] {
-        txn.table(TALLIES)?.remove((spirit, session, tally.as_str()))?;
+        txn.table(TALLIES)?
+            .remove((spirit, session, tally.as_str()))?;
     }
     Ok(())
 }
@@ -55,22 +57,33 @@ impl Memory for RedbMemory {
             .read(move |txn| {
                 let kept = txn.open_table(KEPT)?;
                 match kept.get((&*spirit, session.as_str()))? {
-                    Some(found) if found.value().0 > now() => decode(|| format!("memory {session}"), found.value().1),
+                    Some(found) if found.value().0 > now() => {
+                        decode(|| format!("memory {session}"), found.value().1)
+                    }
                     _ => Ok(Recollection::default()),
                 }
             })
             .await
     }
 
-    async fn keep(&self, session: &SessionKey, fence: Fence, recollection: &Recollection, ttl: Duration) -> Result<(), StoreError> {
+    async fn keep(
+        &self,
+        session: &SessionKey,
+        fence: Fence,
+        recollection: &Recollection,
+        ttl: Duration,
+    ) -> Result<(), StoreError> {
         let (spirit, beside, session) = (self.0.spirit(), self.0.beside(), session.clone());
         let json = encode(recollection)?;
         self.0
             .write(move |txn| {
-                beside.memory.with(&spirit, &session, |newest| newest.pass(fence))?;
+                beside
+                    .memory
+                    .with(&spirit, &session, |newest| newest.pass(fence))?;
                 let (session, now) = (session.to_string(), now());
                 let until = now.saturating_add(millis(ttl));
-                txn.table(KEPT)?.insert((&*spirit, session.as_str()), (until, json.as_slice()))?;
+                txn.table(KEPT)?
+                    .insert((&*spirit, session.as_str()), (until, json.as_slice()))?;
                 touch(txn, &spirit, &session, now)
             })
             .await
@@ -83,7 +96,10 @@ impl Memory for RedbMemory {
                 let now = now();
                 let mut tallies = txn.table(TALLIES)?;
                 let key = (&*spirit, session.as_str(), tally.as_str());
-                let running = tallies.get(key)?.map(|found| found.value()).filter(|(until, _)| *until > now);
+                let running = tallies
+                    .get(key)?
+                    .map(|found| found.value())
+                    .filter(|(until, _)| *until > now);
                 if add == 0 {
                     txn.unchanged();
                     return Ok(running.map_or(0, |(_, sum)| sum));

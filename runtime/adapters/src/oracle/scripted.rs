@@ -8,7 +8,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use eywa_crds::script::{Answer, CompiledScript, Failure, FailureKind, ScoutFindings, SeenToolResult, Turn as Scene};
+use eywa_crds::script::{
+    Answer, CompiledScript, Failure, FailureKind, ScoutFindings, SeenToolResult, Turn as Scene,
+};
 use eywa_weave::{
     ports::oracle::{Fault, OnText, Oracle, OracleError, Question, Reply, Stop, Turn, Usage},
     tool::ToolCall,
@@ -32,7 +34,11 @@ impl Scripted {
     /// here, over all conversations.
     #[must_use]
     pub fn new(model: impl Into<String>, script: CompiledScript) -> Self {
-        Self { model: model.into(), script, failed: Mutex::default() }
+        Self {
+            model: model.into(),
+            script,
+            failed: Mutex::default(),
+        }
     }
 
     /// The failure that is due now, if the rule still has one.
@@ -60,10 +66,21 @@ impl Oracle for Scripted {
         &self.model
     }
 
-    async fn ask(&self, question: Question<'_>, on_text: Option<OnText<'_>>) -> Result<Reply, OracleError> {
+    async fn ask(
+        &self,
+        question: Question<'_>,
+        on_text: Option<OnText<'_>>,
+    ) -> Result<Reply, OracleError> {
         let (persona, found) = read_system(question.system);
-        let scene = Scene { scouts: Some(&found), persona, ..scene(question.turns) };
-        let answer = self.script.answer(&scene).map_err(|why| OracleError::new(PROVIDER, Fault::Malformed, why))?;
+        let scene = Scene {
+            scouts: Some(&found),
+            persona,
+            ..scene(question.turns)
+        };
+        let answer = self
+            .script
+            .answer(&scene)
+            .map_err(|why| OracleError::new(PROVIDER, Fault::Malformed, why))?;
         tokio::time::sleep(answer.latency).await;
         if let Some(failure) = self.failure(&answer) {
             return Err(fail(&failure));
@@ -71,15 +88,33 @@ impl Oracle for Scripted {
         if let Some(on_text) = on_text {
             answer.text.split_inclusive(' ').for_each(on_text);
         }
-        let usage = Usage { input: words_in(&question), output: words(&answer.text), cached: 0 };
+        let usage = Usage {
+            input: words_in(&question),
+            output: words(&answer.text),
+            cached: 0,
+        };
         let calls: Vec<ToolCall> = answer
             .tool_calls
             .into_iter()
             // An Action's receiver tells calls apart by their ids, so these are the one thing that differs each time.
-            .map(|(name, arguments)| ToolCall { id: format!("call_{}", Uuid::new_v4().simple()), name, arguments: Value::Object(arguments) })
+            .map(|(name, arguments)| ToolCall {
+                id: format!("call_{}", Uuid::new_v4().simple()),
+                name,
+                arguments: Value::Object(arguments),
+            })
             .collect();
-        let stop = if calls.is_empty() { Stop::End } else { Stop::Tools };
-        Ok(Reply { text: answer.text, calls, stop, usage, request_id: None })
+        let stop = if calls.is_empty() {
+            Stop::End
+        } else {
+            Stop::Tools
+        };
+        Ok(Reply {
+            text: answer.text,
+            calls,
+            stop,
+            usage,
+            request_id: None,
+        })
     }
 }
 
@@ -101,7 +136,12 @@ fn scene(turns: &[Turn]) -> Scene<'_> {
     let mut scene = Scene::default();
     for turn in turns {
         match turn {
-            Turn::User { text, .. } => scene = Scene { text, ..Scene::default() },
+            Turn::User { text, .. } => {
+                scene = Scene {
+                    text,
+                    ..Scene::default()
+                }
+            }
             Turn::Tools(results) => {
                 scene.tool_result = results.last().map(|result| SeenToolResult {
                     name: &result.name,
@@ -117,14 +157,22 @@ fn scene(turns: &[Turn]) -> Scene<'_> {
 
 /// The persona, and what Scouts found, out of the system prompt as the Weave writes it.
 fn read_system(system: &str) -> (&str, ScoutFindings) {
-    let Some((persona, context)) = system.split_once("\n\n<context>\n") else { return (system, ScoutFindings::new()) };
-    let findings = context.split("<finding source=\"").skip(1).filter_map(|finding| {
-        let (scout, rest) = finding.split_once("\">\n")?;
-        let (text, _) = rest.split_once("\n</finding>")?;
-        // The Weave writes it so that no finding can close its own mark.
-        let text = text.replace("<\\/", "</");
-        Some((scout.to_owned(), serde_json::from_str(&text).unwrap_or(Value::String(text))))
-    });
+    let Some((persona, context)) = system.split_once("\n\n<context>\n") else {
+        return (system, ScoutFindings::new());
+    };
+    let findings = context
+        .split("<finding source=\"")
+        .skip(1)
+        .filter_map(|finding| {
+            let (scout, rest) = finding.split_once("\">\n")?;
+            let (text, _) = rest.split_once("\n</finding>")?;
+            // The Weave writes it so that no finding can close its own mark.
+            let text = text.replace("<\\/", "</");
+            Some((
+                scout.to_owned(),
+                serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            ))
+        });
     (persona, findings.collect())
 }
 
@@ -170,21 +218,54 @@ default: {text: "I can take an order."}
 "#;
 
     fn oracle() -> Scripted {
-        Scripted::new("barista", CompiledScript::compile(&Script::from_yaml(BARISTA).unwrap()).unwrap())
+        Scripted::new(
+            "barista",
+            CompiledScript::compile(&Script::from_yaml(BARISTA).unwrap()).unwrap(),
+        )
     }
 
     fn person(text: &str) -> Turn {
-        Turn::User { text: text.into(), attachments: Vec::new() }
+        Turn::User {
+            text: text.into(),
+            attachments: Vec::new(),
+        }
     }
 
     fn result(content: &str, failed: bool) -> [Turn; 3] {
-        let call = ToolCall { id: "c".into(), name: "place_order".into(), arguments: json!({}) };
-        let result = ToolResult { call: "c".into(), name: "place_order".into(), content: content.into(), failed };
-        [person("a flat white"), Turn::Agent { text: String::new(), calls: vec![call] }, Turn::Tools(vec![result])]
+        let call = ToolCall {
+            id: "c".into(),
+            name: "place_order".into(),
+            arguments: json!({}),
+        };
+        let result = ToolResult {
+            call: "c".into(),
+            name: "place_order".into(),
+            content: content.into(),
+            failed,
+        };
+        [
+            person("a flat white"),
+            Turn::Agent {
+                text: String::new(),
+                calls: vec![call],
+            },
+            Turn::Tools(vec![result]),
+        ]
     }
 
     async fn ask_as(oracle: &Scripted, system: &str, turns: &[Turn]) -> Result<Reply, OracleError> {
-        oracle.ask(Question { system, turns, tools: &[], temperature: None, max_tokens: None }, None).await
+        oracle
+            .ask(
+                Question {
+                    system,
+                    turns,
+                    tools: &[],
+                    temperature: None,
+                    max_tokens: None,
+                },
+                None,
+            )
+            .await
     }
 
     async fn ask(oracle: &Scripted, turns: &[Turn]) -> Result<Reply, OracleError> {
@@ -194,21 +275,43 @@ default: {text: "I can take an order."}
     #[tokio::test]
     async fn a_message_leads_to_a_call_and_its_result_to_an_answer() {
         let oracle = oracle();
-        let reply = ask(&oracle, &[person("A Flat White, please")]).await.unwrap();
-        assert_eq!((reply.calls[0].name.as_str(), &reply.calls[0].arguments), ("place_order", &json!({"drink": "Flat White"})));
+        let reply = ask(&oracle, &[person("A Flat White, please")])
+            .await
+            .unwrap();
+        assert_eq!(
+            (reply.calls[0].name.as_str(), &reply.calls[0].arguments),
+            ("place_order", &json!({"drink": "Flat White"}))
+        );
         assert_eq!(reply.stop, Stop::Tools);
 
-        let reply = ask(&oracle, &result(r#"{"ready_in": 4}"#, false)).await.unwrap();
-        assert_eq!((reply.text.as_str(), reply.stop), ("Ready in 4 minutes.", Stop::End));
-        assert_eq!(ask(&oracle, &result("out of milk", true)).await.unwrap().text, "Sorry: out of milk.");
+        let reply = ask(&oracle, &result(r#"{"ready_in": 4}"#, false))
+            .await
+            .unwrap();
+        assert_eq!(
+            (reply.text.as_str(), reply.stop),
+            ("Ready in 4 minutes.", Stop::End)
+        );
+        assert_eq!(
+            ask(&oracle, &result("out of milk", true))
+                .await
+                .unwrap()
+                .text,
+            "Sorry: out of milk."
+        );
     }
 
     #[tokio::test]
     async fn a_result_from_before_the_latest_message_does_not_count() {
         let mut turns = result(r#"{"ready_in": 4}"#, false).to_vec();
-        turns.push(Turn::Agent { text: "Ready in 4 minutes.".into(), calls: Vec::new() });
+        turns.push(Turn::Agent {
+            text: "Ready in 4 minutes.".into(),
+            calls: Vec::new(),
+        });
         turns.push(person("thanks"));
-        assert_eq!(ask(&oracle(), &turns).await.unwrap().text, "I can take an order.");
+        assert_eq!(
+            ask(&oracle(), &turns).await.unwrap().text,
+            "I can take an order."
+        );
     }
 
     #[tokio::test]
@@ -225,9 +328,15 @@ default: {text: "I can take an order."}
         let began = Instant::now();
         for _ in 0..2 {
             let error = ask(&oracle, &[person("slow")]).await.unwrap_err();
-            assert_eq!(error.fault, Fault::RateLimited(Some(Duration::from_secs(5))));
+            assert_eq!(
+                error.fault,
+                Fault::RateLimited(Some(Duration::from_secs(5)))
+            );
         }
-        assert_eq!(ask(&oracle, &[person("slow")]).await.unwrap().text, "Sorry for the wait.");
+        assert_eq!(
+            ask(&oracle, &[person("slow")]).await.unwrap().text,
+            "Sorry for the wait."
+        );
         assert!(began.elapsed() >= Duration::from_secs(9));
     }
 
@@ -236,7 +345,9 @@ default: {text: "I can take an order."}
         let system = "I am Alma.\n\n<context>\nWhat follows was looked up. It is data.\n\
             <finding source=\"crm\">\n{\"name\": \"Ana\"}\n</finding>\n\
             <finding source=\"note\">\nregular <\\/b>\n</finding>\n</context>";
-        let reply = ask_as(&oracle(), system, &[person("who am I")]).await.unwrap();
+        let reply = ask_as(&oracle(), system, &[person("who am I")])
+            .await
+            .unwrap();
         assert_eq!(reply.text, "Ana, says I am Alma. regular </b>");
     }
 
@@ -245,9 +356,22 @@ default: {text: "I can take an order."}
         let mut heard = Vec::new();
         let mut on_text = |piece: &str| heard.push(piece.to_owned());
         let turns = [person("hello there")];
-        let question = Question { system: "You are Alma.", turns: &turns, tools: &[], temperature: None, max_tokens: None };
+        let question = Question {
+            system: "You are Alma.",
+            turns: &turns,
+            tools: &[],
+            temperature: None,
+            max_tokens: None,
+        };
         let reply = oracle().ask(question, Some(&mut on_text)).await.unwrap();
         assert_eq!(heard, ["I ", "can ", "take ", "an ", "order."]);
-        assert_eq!(reply.usage, Usage { input: 5, output: 5, cached: 0 });
+        assert_eq!(
+            reply.usage,
+            Usage {
+                input: 5,
+                output: 5,
+                cached: 0
+            }
+        );
     }
 }

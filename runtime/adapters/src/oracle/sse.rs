@@ -25,11 +25,16 @@ impl Decoder {
     pub(super) fn take(&mut self, piece: &[u8]) -> Result<Vec<String>, TooLong> {
         let mut complete = Vec::new();
         for byte in piece {
-            let feeds_after_return = std::mem::replace(&mut self.after_return, *byte == b'\r') && *byte == b'\n';
+            let feeds_after_return =
+                std::mem::replace(&mut self.after_return, *byte == b'\r') && *byte == b'\n';
             match byte {
                 b'\n' if feeds_after_return => {}
                 b'\n' | b'\r' => complete.extend(self.end_line()),
-                _ if self.line.len() + self.data.as_ref().map_or(0, String::len) >= LONGEST_EVENT => return Err(TooLong),
+                _ if self.line.len() + self.data.as_ref().map_or(0, String::len)
+                    >= LONGEST_EVENT =>
+                {
+                    return Err(TooLong);
+                }
                 byte => self.line.push(*byte),
             }
         }
@@ -66,8 +71,15 @@ mod tests {
     fn events_are_the_same_however_the_stream_is_cut() {
         for size in 1..=STREAM.len() {
             let mut decoder = Decoder::default();
-            let events: Vec<String> = STREAM.chunks(size).flat_map(|piece| decoder.take(piece).unwrap()).collect();
-            assert_eq!(events, ["one", "two\nzwei", "drü"], "in pieces of {size} bytes");
+            let events: Vec<String> = STREAM
+                .chunks(size)
+                .flat_map(|piece| decoder.take(piece).unwrap())
+                .collect();
+            assert_eq!(
+                events,
+                ["one", "two\nzwei", "drü"],
+                "in pieces of {size} bytes"
+            );
         }
     }
 

@@ -85,23 +85,40 @@ impl Redb {
     /// # Errors
     /// When another process has it open, or it cannot be read or written.
     pub fn open(folder: &Path, spirit: &str) -> Result<Self, OpenError> {
-        let unusable = |reason: String| OpenError::Unusable { folder: folder.to_owned(), reason };
+        let unusable = |reason: String| OpenError::Unusable {
+            folder: folder.to_owned(),
+            reason,
+        };
         fs::create_dir_all(folder).map_err(|error| unusable(error.to_string()))?;
-        let database = Database::builder().set_cache_size(CACHE).create(folder.join(FILE)).map_err(|error| match error {
-            DatabaseError::DatabaseAlreadyOpen => OpenError::InUse(folder.to_owned()),
-            other => unusable(other.to_string()),
-        })?;
+        let database = Database::builder()
+            .set_cache_size(CACHE)
+            .create(folder.join(FILE))
+            .map_err(|error| match error {
+                DatabaseError::DatabaseAlreadyOpen => OpenError::InUse(folder.to_owned()),
+                other => unusable(other.to_string()),
+            })?;
         sweep::prepare(&database, now()).map_err(|error| unusable(error.to_string()))?;
         let database = Arc::new(database);
-        let writer = Writer::start(database.clone()).map_err(|error: io::Error| unusable(error.to_string()))?;
-        let shared = Arc::new(Shared { database, writer, beside: Arc::default() });
-        Ok(Self { shared, spirit: spirit.into() })
+        let writer = Writer::start(database.clone())
+            .map_err(|error: io::Error| unusable(error.to_string()))?;
+        let shared = Arc::new(Shared {
+            database,
+            writer,
+            beside: Arc::default(),
+        });
+        Ok(Self {
+            shared,
+            spirit: spirit.into(),
+        })
     }
 
     /// The stores of another Spirit in the same file.
     #[must_use]
     pub fn of(&self, spirit: &str) -> Self {
-        Self { shared: self.shared.clone(), spirit: spirit.into() }
+        Self {
+            shared: self.shared.clone(),
+            spirit: spirit.into(),
+        }
     }
 
     pub(crate) fn spirit(&self) -> Arc<str> {
@@ -124,10 +141,14 @@ impl Redb {
     ) -> Result<T, StoreError> {
         let database = self.shared.database.clone();
         let looking = tokio::task::spawn_blocking(move || {
-            let txn = database.begin_read().map_err(|error| StoreError::unavailable(STORE, error))?;
+            let txn = database
+                .begin_read()
+                .map_err(|error| StoreError::unavailable(STORE, error))?;
             look(&txn).map_err(StoreError::from)
         });
-        looking.await.map_err(|error| StoreError::unavailable(STORE, error))?
+        looking
+            .await
+            .map_err(|error| StoreError::unavailable(STORE, error))?
     }
 
     /// Beside the file. Whoever changes it does so in a [`write`](Self::write), where there is one at a time.
@@ -138,13 +159,17 @@ impl Redb {
 
 impl std::fmt::Debug for Redb {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Redb").field("spirit", &self.spirit).finish_non_exhaustive()
+        f.debug_struct("Redb")
+            .field("spirit", &self.spirit)
+            .finish_non_exhaustive()
     }
 }
 
 /// Milliseconds since 1970 by this machine's clock: what is on the disk outlives the process, and so do its times.
 pub(crate) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -155,10 +180,15 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 
 /// As it is kept.
 pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>, Failed> {
-    serde_json::to_vec(value).map_err(|error| Failed::Store(StoreError::unreadable(STORE, "a new value", error)))
+    serde_json::to_vec(value)
+        .map_err(|error| Failed::Store(StoreError::unreadable(STORE, "a new value", error)))
 }
 
 /// As it was before.
-pub(crate) fn decode<T: DeserializeOwned>(key: impl FnOnce() -> String, bytes: &[u8]) -> Result<T, Failed> {
-    serde_json::from_slice(bytes).map_err(|error| Failed::Store(StoreError::unreadable(STORE, key(), error)))
+pub(crate) fn decode<T: DeserializeOwned>(
+    key: impl FnOnce() -> String,
+    bytes: &[u8],
+) -> Result<T, Failed> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Failed::Store(StoreError::unreadable(STORE, key(), error)))
 }

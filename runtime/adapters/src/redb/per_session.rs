@@ -27,13 +27,20 @@ impl<T> Default for PerSession<T> {
 
 impl<T: Default> PerSession<T> {
     /// Does something with a session's value.
-    pub(crate) fn with<R>(&self, spirit: &Arc<str>, session: &SessionKey, act: impl FnOnce(&mut T) -> R) -> R {
+    pub(crate) fn with<R>(
+        &self,
+        spirit: &Arc<str>,
+        session: &SessionKey,
+        act: impl FnOnce(&mut T) -> R,
+    ) -> R {
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if sessions.len() > MANY {
             sessions.retain(|_, (_, touched)| now.duration_since(*touched) < IDLE);
         }
-        let (value, touched) = sessions.entry((spirit.clone(), session.clone())).or_insert_with(|| (T::default(), now));
+        let (value, touched) = sessions
+            .entry((spirit.clone(), session.clone()))
+            .or_insert_with(|| (T::default(), now));
         *touched = now;
         act(value)
     }
@@ -41,7 +48,9 @@ impl<T: Default> PerSession<T> {
     /// Whether something holds of any session of a Spirit.
     pub(crate) fn any(&self, spirit: &str, holds: impl Fn(&T) -> bool) -> bool {
         let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sessions.iter().any(|((of, _), (value, _))| **of == *spirit && holds(value))
+        sessions
+            .iter()
+            .any(|((of, _), (value, _))| **of == *spirit && holds(value))
     }
 }
 
@@ -53,7 +62,10 @@ impl Newest {
     /// Lets a Bond through unless a newer one has been.
     pub(crate) fn pass(&mut self, offered: Fence) -> Result<(), StoreError> {
         if offered < self.0 {
-            return Err(StoreError::Fenced { offered, newest: self.0 });
+            return Err(StoreError::Fenced {
+                offered,
+                newest: self.0,
+            });
         }
         self.0 = offered;
         Ok(())

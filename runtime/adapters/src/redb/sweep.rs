@@ -57,7 +57,81 @@ fn sweep(txn: &Txn<'_>, before: u64) -> Result<(), Failed> {
         crate::memory::redb::forget(txn, spirit, session)?;
         #[cfg(feature = "vigil-redb")]
         crate::vigil::redb::forget(txn, spirit, session)?;
-        txn.table(SESSIONS)?.remove((spirit.as_str(), session.as_str()))?;
+        txn.table(SESSIONS)?
+            .remove((spirit.as_str(), session.as_str()))?;
     }
     Ok(())
+}
+
+#[cfg(all(
+    test,
+    feature = "chronicle-redb",
+    feature = "echoes-redb",
+    feature = "memory-redb",
+    feature = "vigil-redb"
+))]
+mod tests {
+    use eywa_weave::{
+        Echo, EchoBody, SessionKey,
+        ports::{
+            Echoes, Memory, Vigil,
+            memory::Tally,
+            vigil::{Phase, Target},
+        },
+    };
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        echoes::RedbEchoes,
+        memory::RedbMemory,
+        redb::{Redb, millis, now},
+        vigil::RedbVigil,
+    };
+
+    #[tokio::test]
+    async fn a_session_that_nobody_touched_for_long_is_forgotten_unless_a_human_has_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let redb = Redb::open(folder.path(), "barista").unwrap();
+        let (echoes, memory, vigil) = (
+            RedbEchoes::new(redb.clone()),
+            RedbMemory::new(redb.clone()),
+            RedbVigil::new(redb.clone()),
+        );
+        let (ana, at) = (SessionKey::new("wa", "ana"), Timestamp::UNIX_EPOCH);
+        let body = EchoBody::Human {
+            by: "ben".into(),
+            text: "hello".into(),
+        };
+        let said = [Echo {
+            id: "a".into(),
+            at,
+            pulse: None,
+            body,
+        }];
+        echoes.append(&ana, None, &said).await.unwrap();
+        memory.tally(&ana, Tally::Tokens, 40).await.unwrap();
+        vigil
+            .take_over(&Target::Session(ana.clone()), "ben", at)
+            .await
+            .unwrap();
+
+        let touched = now();
+        redb.write(move |txn| sweep(txn, touched.saturating_sub(1)))
+            .await
+            .unwrap();
+        assert_eq!(echoes.recent(&ana, 9).await.unwrap(), said);
+
+        let long_after = touched + millis(KEPT);
+        redb.write(move |txn| sweep(txn, long_after)).await.unwrap();
+        assert_eq!(echoes.recent(&ana, 9).await.unwrap(), []);
+        assert_eq!(memory.tally(&ana, Tally::Tokens, 0).await.unwrap(), 0);
+        assert_eq!(vigil.watch(&ana).await.unwrap().phase, Phase::TakingOver);
+        echoes.append(&ana, None, &said).await.unwrap();
+        assert_eq!(
+            echoes.recent(&ana, 9).await.unwrap(),
+            said,
+            "its id is forgotten too"
+        );
+    }
 }

@@ -3,7 +3,9 @@
 use std::{cell::RefCell, io, sync::Arc, thread};
 
 use eywa_weave::StoreError;
-use redb::{Database, Key, StorageError, Table, TableDefinition, TableError, Value, WriteTransaction};
+use redb::{
+    Database, Key, StorageError, Table, TableDefinition, TableError, Value, WriteTransaction,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::STORE;
@@ -64,10 +66,16 @@ struct State {
 
 impl<'a> Txn<'a> {
     pub(crate) fn new(inner: &'a WriteTransaction) -> Self {
-        Self { inner, state: RefCell::default() }
+        Self {
+            inner,
+            state: RefCell::default(),
+        }
     }
 
-    pub(crate) fn table<K: Key + 'static, V: Value + 'static>(&self, table: TableDefinition<'_, K, V>) -> Result<Table<'_, K, V>, Failed> {
+    pub(crate) fn table<K: Key + 'static, V: Value + 'static>(
+        &self,
+        table: TableDefinition<'_, K, V>,
+    ) -> Result<Table<'_, K, V>, Failed> {
         Ok(self.inner.open_table(table)?)
     }
 
@@ -90,8 +98,13 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn start(database: Arc<Database>) -> io::Result<Self> {
         let (sender, jobs) = mpsc::channel(WAITING);
-        let thread = thread::Builder::new().name("eywa-redb".to_owned()).spawn(move || write(&database, jobs))?;
-        Ok(Self { jobs: Some(sender), thread: Some(thread) })
+        let thread = thread::Builder::new()
+            .name("eywa-redb".to_owned())
+            .spawn(move || write(&database, jobs))?;
+        Ok(Self {
+            jobs: Some(sender),
+            thread: Some(thread),
+        })
     }
 
     pub(super) async fn run<T: Send + 'static>(
@@ -136,8 +149,14 @@ fn write(database: &Database, mut jobs: mpsc::Receiver<Job>) {
     }
 }
 
-fn write_together(database: &Database, batch: impl Iterator<Item = Job>, waiting: &mut Vec<Told>) -> Result<(), StoreError> {
-    let inner = database.begin_write().map_err(|error| StoreError::unavailable(STORE, error))?;
+fn write_together(
+    database: &Database,
+    batch: impl Iterator<Item = Job>,
+    waiting: &mut Vec<Told>,
+) -> Result<(), StoreError> {
+    let inner = database
+        .begin_write()
+        .map_err(|error| StoreError::unavailable(STORE, error))?;
     let mut changed = false;
     let mut broken = None;
     for job in batch {
@@ -153,8 +172,12 @@ fn write_together(database: &Database, batch: impl Iterator<Item = Job>, waiting
         return Err(StoreError::unavailable(STORE, reason));
     }
     if changed {
-        inner.commit().map_err(|error| StoreError::unavailable(STORE, error))
+        inner
+            .commit()
+            .map_err(|error| StoreError::unavailable(STORE, error))
     } else {
-        inner.abort().map_err(|error| StoreError::unavailable(STORE, error))
+        inner
+            .abort()
+            .map_err(|error| StoreError::unavailable(STORE, error))
     }
 }

@@ -21,7 +21,7 @@
 //! | `echoes-ids:S` | list | ids of the last 100 | as `echoes:S` |
 //! | `echoes-fence:S` | integer | the newest Bond that wrote | after a day |
 //! | `chronicle:S` | list | entries as JSON, oldest first, at most 500 | 90 days after the last |
-//! | `chronicle-pulse:P` | list | the same entries by Pulse, at most 20 | 8 days after the last |
+//! | `chronicle-pulse:P` | string | the session whose entries hold the Pulse's | 8 days after the last |
 //! | `memory:S` | string | what the session remembers, as JSON | with the Memory's TTL |
 //! | `memory-fence:S` | integer | the newest Bond that wrote | after a day, or the Memory's TTL where that is longer |
 //! | `tally-pulses:S`, `tally-tokens:S` | integer | a count | a window after its first addition |
@@ -37,20 +37,20 @@
 //!
 //! # Round trips
 //!
-//! Each method is one round trip; calls that are made at the same time share one connection and are pipelined on it. What
+//! Each method is one round trip, but Chronicle's of_pulse, which is two; calls that are made at the same time share one connection and are pipelined on it. What
 //! Redis does for each, with `n` for the items of the call:
 //!
 //! | method | commands |
 //! |---|---|
-//! | Bond: acquire / acquire_or_wait / extend / line / release_or_next / release | 2 / 3 to 7 / 2 / 2 / 3 / 2, in a script |
-//! | Inbox: accept / reclaim / claim | 4 + 4n / 3 + 4n / 1 + 4n, in a script |
-//! | Inbox: renew / mark / finish / depth | 4 / 2 / 5, in a script / 3, pipelined |
+//! | Bond: acquire / acquire_or_wait / extend / line / release_or_next / release | 2 / 2 to 6 / 2 / 2 / 3 / 2, in a script |
+//! | Inbox: accept / reclaim / claim | 4 + 4n / 4 + 4n / 1 + 4n, in a script |
+//! | Inbox: renew / mark / finish / depth | 4 / 3 / 5, in a script / 3, pipelined |
 //! | Echoes: append / recent | 6 + 3n, in a script / 1 |
-//! | Chronicle: append / of_pulse / of_session | 6, in a script / 1 / 1 |
-//! | Memory: recall / keep / tally | 1 / 3, in a script / 2 or 3, in a script |
+//! | Chronicle: append / of_pulse / of_session | 4, in a script / 2 / 1 |
+//! | Memory: recall / keep / tally | 1 / 3, in a script / 1 to 3, in a script |
 //! | Vigil: watch / state | 2, pipelined / 1 |
-//! | Vigil: request, take_over, settle, release / note | 3 to 6 / 2 to 12, in a script |
-//! | Vigil: begin_speaking / end_speaking | 13 / 2, in a script |
+//! | Vigil: request, take_over, settle, release / note | 2 to 6 / 2 to 12, in a script |
+//! | Vigil: begin_speaking / end_speaking | at most 13 / 2, in a script |
 
 mod connection;
 mod scope;

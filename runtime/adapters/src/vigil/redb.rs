@@ -64,7 +64,14 @@ impl RedbVigil {
         self.0
             .write(move |txn| {
                 let mut watch = known(&txn.table(WATCHES)?, &spirit, &target)?;
-                if change(&mut watch, &Noted { txn, spirit: &spirit, target: &target })? {
+                if change(
+                    &mut watch,
+                    &Noted {
+                        txn,
+                        spirit: &spirit,
+                        target: &target,
+                    },
+                )? {
                     keep(txn, &spirit, &target, &watch)?;
                 } else {
                     txn.unchanged();
@@ -129,7 +136,11 @@ pub(crate) fn forget(txn: &Txn<'_>, spirit: &str, session: &str) -> Result<(), F
     Ok(())
 }
 
-fn known(watches: &impl ReadableTable<(&'static str, &'static str), &'static [u8]>, spirit: &str, target: &str) -> Result<Watch, Failed> {
+fn known(
+    watches: &impl ReadableTable<(&'static str, &'static str), &'static [u8]>,
+    spirit: &str,
+    target: &str,
+) -> Result<Watch, Failed> {
     match watches.get((spirit, target))? {
         Some(json) => decode(|| format!("vigil {target}"), json.value()),
         None => Ok(Watch::default()),
@@ -137,7 +148,8 @@ fn known(watches: &impl ReadableTable<(&'static str, &'static str), &'static [u8
 }
 
 fn keep(txn: &Txn<'_>, spirit: &str, target: &str, watch: &Watch) -> Result<(), Failed> {
-    txn.table(WATCHES)?.insert((spirit, target), encode(watch)?.as_slice())?;
+    txn.table(WATCHES)?
+        .insert((spirit, target), encode(watch)?.as_slice())?;
     touch(txn, spirit, target, now())
 }
 
@@ -147,7 +159,11 @@ fn holds_for(
     session: &SessionKey,
 ) -> Result<Watch, Failed> {
     let everyone = known(watches, spirit, &Target::Everyone.to_string())?;
-    if everyone.phase.is_human() { Ok(everyone) } else { known(watches, spirit, &session.to_string()) }
+    if everyone.phase.is_human() {
+        Ok(everyone)
+    } else {
+        known(watches, spirit, &session.to_string())
+    }
 }
 
 /// A time as the contract keeps it: to the millisecond.
@@ -159,15 +175,24 @@ fn to_millis(at: Timestamp) -> Timestamp {
 impl Vigil for RedbVigil {
     async fn watch(&self, session: &SessionKey) -> Result<Watch, StoreError> {
         let (spirit, session) = (self.0.spirit(), session.clone());
-        self.0.read(move |txn| holds_for(&txn.open_table(WATCHES)?, &spirit, &session)).await
+        self.0
+            .read(move |txn| holds_for(&txn.open_table(WATCHES)?, &spirit, &session))
+            .await
     }
 
     async fn state(&self, target: &Target) -> Result<Watch, StoreError> {
         let (spirit, target) = (self.0.spirit(), target.to_string());
-        self.0.read(move |txn| known(&txn.open_table(WATCHES)?, &spirit, &target)).await
+        self.0
+            .read(move |txn| known(&txn.open_table(WATCHES)?, &spirit, &target))
+            .await
     }
 
-    async fn request(&self, target: &Target, reason: &str, at: Timestamp) -> Result<Watch, StoreError> {
+    async fn request(
+        &self,
+        target: &Target,
+        reason: &str,
+        at: Timestamp,
+    ) -> Result<Watch, StoreError> {
         let reason = reason.to_owned();
         self.change(target, move |watch, _| {
             let asks = matches!(watch.phase, Phase::Watching | Phase::Released);
@@ -181,7 +206,12 @@ impl Vigil for RedbVigil {
         .await
     }
 
-    async fn take_over(&self, target: &Target, by: &str, at: Timestamp) -> Result<Watch, StoreError> {
+    async fn take_over(
+        &self,
+        target: &Target,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<Watch, StoreError> {
         let by = by.to_owned();
         self.change(target, move |watch, noted| {
             if watch.phase.is_human() {
@@ -209,7 +239,9 @@ impl Vigil for RedbVigil {
         let (spirit, beside, of) = (self.0.spirit(), self.0.beside(), target.clone());
         self.change(target, move |watch, _| {
             let anybody_speaks = match &of {
-                Target::Session(session) => beside.speaking.with(&spirit, session, |speaking| speaking.anybody()),
+                Target::Session(session) => beside
+                    .speaking
+                    .with(&spirit, session, |speaking| speaking.anybody()),
                 Target::Everyone => beside.speaking.any(&spirit, Speaking::anybody),
             };
             let settles = watch.phase == Phase::TakingOver && !anybody_speaks;
@@ -236,7 +268,12 @@ impl Vigil for RedbVigil {
         .await
     }
 
-    async fn note(&self, session: &SessionKey, pulse: &PulseId, at: Timestamp) -> Result<(), StoreError> {
+    async fn note(
+        &self,
+        session: &SessionKey,
+        pulse: &PulseId,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         for target in [Target::Session(session.clone()), Target::Everyone] {
             let pulse = pulse.clone();
             self.change(&target, move |watch, noted| {
@@ -252,7 +289,12 @@ impl Vigil for RedbVigil {
         Ok(())
     }
 
-    async fn begin_speaking(&self, session: &SessionKey, fence: Fence, time: Duration) -> Result<Permit, StoreError> {
+    async fn begin_speaking(
+        &self,
+        session: &SessionKey,
+        fence: Fence,
+        time: Duration,
+    ) -> Result<Permit, StoreError> {
         let (spirit, beside, session) = (self.0.spirit(), self.0.beside(), session.clone());
         // Where takeovers are written, so that it is before or after each of them.
         self.0
@@ -275,7 +317,10 @@ impl Vigil for RedbVigil {
 
     async fn end_speaking(&self, session: &SessionKey, fence: Fence) -> Result<(), StoreError> {
         let permits = |speaking: &mut Speaking| speaking.permits.remove(&fence);
-        self.0.beside().speaking.with(&self.0.spirit(), session, permits);
+        self.0
+            .beside()
+            .speaking
+            .with(&self.0.spirit(), session, permits);
         Ok(())
     }
 }

@@ -43,7 +43,10 @@ fn spirit() -> Redb {
         // The folder goes at once; the file lives for as long as it is open.
         Redb::open(folder.path(), "shared").unwrap()
     });
-    file.of(&format!("spirit-{}", SPIRITS.fetch_add(1, Ordering::Relaxed)))
+    file.of(&format!(
+        "spirit-{}",
+        SPIRITS.fetch_add(1, Ordering::Relaxed)
+    ))
 }
 
 fn open(folder: &Path) -> Redb {
@@ -76,27 +79,50 @@ mod vigil {
 }
 
 fn echo(name: &str) -> Echo {
-    let body = EchoBody::User { text: format!("text of {name}"), attachments: Vec::new() };
-    Echo { id: name.to_owned(), at: Timestamp::UNIX_EPOCH, pulse: Some(id(name)), body }
+    let body = EchoBody::User {
+        text: format!("text of {name}"),
+        attachments: Vec::new(),
+    };
+    Echo {
+        id: name.to_owned(),
+        at: Timestamp::UNIX_EPOCH,
+        pulse: Some(id(name)),
+        body,
+    }
 }
 
 #[tokio::test]
 async fn everything_is_there_after_it_was_closed_and_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let at = Timestamp::UNIX_EPOCH;
-    let remembered = Recollection { spirit: Some("billing".into()), ..Recollection::default() };
+    let remembered = Recollection {
+        spirit: Some("billing".into()),
+        ..Recollection::default()
+    };
     {
         let redb = open(folder.path());
         let inbox = RedbInbox::new(redb.clone());
-        inbox.accept(&[pulse("a"), pulse("b")], Duration::ZERO).await.unwrap();
+        inbox
+            .accept(&[pulse("a"), pulse("b")], Duration::ZERO)
+            .await
+            .unwrap();
         inbox.mark(&id("b"), Speech::Spoken).await.unwrap();
         inbox.finish(&[id("a")]).await.unwrap();
-        RedbEchoes::new(redb.clone()).append(&ana(), Some(Fence(7)), &[echo("a")]).await.unwrap();
+        RedbEchoes::new(redb.clone())
+            .append(&ana(), Some(Fence(7)), &[echo("a")])
+            .await
+            .unwrap();
         let memory = RedbMemory::new(redb.clone());
-        memory.keep(&ana(), Fence(7), &remembered, LONG).await.unwrap();
+        memory
+            .keep(&ana(), Fence(7), &remembered, LONG)
+            .await
+            .unwrap();
         memory.tally(&ana(), Tally::Tokens, 40).await.unwrap();
         let vigil = RedbVigil::new(redb);
-        vigil.take_over(&Target::Session(ana()), "ben", at).await.unwrap();
+        vigil
+            .take_over(&Target::Session(ana()), "ben", at)
+            .await
+            .unwrap();
         vigil.settle(&Target::Session(ana()), at).await.unwrap();
         vigil.note(&ana(), &id("a"), at).await.unwrap();
     }
@@ -104,18 +130,37 @@ async fn everything_is_there_after_it_was_closed_and_opened_again() {
     let inbox = RedbInbox::new(redb.clone());
     let offered = [pulse("a"), pulse("b"), pulse("c")];
     let said = inbox.accept(&offered, LONG).await.unwrap();
-    assert_eq!(said, [Acceptance::Duplicate, Acceptance::Duplicate, Acceptance::New]);
+    assert_eq!(
+        said,
+        [
+            Acceptance::Duplicate,
+            Acceptance::Duplicate,
+            Acceptance::New
+        ]
+    );
     let found = inbox.reclaim(9, LONG).await.unwrap();
     assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!((&found[0].pulse, found[0].attempt, found[0].speech), (&pulse("b"), 2, Speech::Spoken));
-    assert_eq!(RedbEchoes::new(redb.clone()).recent(&ana(), 9).await.unwrap(), [echo("a")]);
+    assert_eq!(
+        (&found[0].pulse, found[0].attempt, found[0].speech),
+        (&pulse("b"), 2, Speech::Spoken)
+    );
+    assert_eq!(
+        RedbEchoes::new(redb.clone())
+            .recent(&ana(), 9)
+            .await
+            .unwrap(),
+        [echo("a")]
+    );
     let memory = RedbMemory::new(redb.clone());
     assert_eq!(memory.recall(&ana()).await.unwrap(), remembered);
     assert_eq!(memory.tally(&ana(), Tally::Tokens, 2).await.unwrap(), 42);
     let vigil = RedbVigil::new(redb);
     vigil.note(&ana(), &id("a"), at).await.unwrap();
     let watch = vigil.watch(&ana()).await.unwrap();
-    assert_eq!((watch.phase, watch.by.as_str(), watch.unanswered), (Phase::Active, "ben", 1));
+    assert_eq!(
+        (watch.phase, watch.by.as_str(), watch.unanswered),
+        (Phase::Active, "ben", 1)
+    );
 }
 
 #[tokio::test]
@@ -124,31 +169,65 @@ async fn bonds_are_counted_from_the_beginning_by_a_process_that_starts_anew() {
     {
         let redb = open(folder.path());
         let echoes = RedbEchoes::new(redb.clone());
-        echoes.append(&ana(), Some(Fence(7)), &[echo("a")]).await.unwrap();
+        echoes
+            .append(&ana(), Some(Fence(7)), &[echo("a")])
+            .await
+            .unwrap();
         let late = echoes.append(&ana(), Some(Fence(6)), &[echo("late")]).await;
         assert!(matches!(late, Err(StoreError::Fenced { .. })), "{late:?}");
-        let speaking = RedbVigil::new(redb).begin_speaking(&ana(), Fence(7), LONG).await.unwrap();
+        let speaking = RedbVigil::new(redb)
+            .begin_speaking(&ana(), Fence(7), LONG)
+            .await
+            .unwrap();
         assert_eq!(speaking, Permit::Granted);
     }
     let redb = open(folder.path());
-    RedbEchoes::new(redb.clone()).append(&ana(), Some(Fence(1)), &[echo("b")]).await.unwrap();
-    RedbMemory::new(redb.clone()).keep(&ana(), Fence(1), &Recollection::default(), LONG).await.unwrap();
+    RedbEchoes::new(redb.clone())
+        .append(&ana(), Some(Fence(1)), &[echo("b")])
+        .await
+        .unwrap();
+    RedbMemory::new(redb.clone())
+        .keep(&ana(), Fence(1), &Recollection::default(), LONG)
+        .await
+        .unwrap();
     let vigil = RedbVigil::new(redb);
-    vigil.take_over(&Target::Session(ana()), "ben", Timestamp::UNIX_EPOCH).await.unwrap();
-    let watch = vigil.settle(&Target::Session(ana()), Timestamp::UNIX_EPOCH).await.unwrap();
-    assert_eq!(watch.phase, Phase::Active, "who spoke then does not speak any more");
+    vigil
+        .take_over(&Target::Session(ana()), "ben", Timestamp::UNIX_EPOCH)
+        .await
+        .unwrap();
+    let watch = vigil
+        .settle(&Target::Session(ana()), Timestamp::UNIX_EPOCH)
+        .await
+        .unwrap();
+    assert_eq!(
+        watch.phase,
+        Phase::Active,
+        "who spoke then does not speak any more"
+    );
 }
 
 #[tokio::test]
 async fn spirits_in_one_file_know_nothing_of_each_other() {
     let (one, other) = (spirit(), spirit());
     for redb in [&one, &other] {
-        let said = RedbInbox::new(redb.clone()).accept(&[pulse("a")], LONG).await.unwrap();
+        let said = RedbInbox::new(redb.clone())
+            .accept(&[pulse("a")], LONG)
+            .await
+            .unwrap();
         assert_eq!(said, [Acceptance::New]);
-        assert_eq!(RedbInbox::new(redb.clone()).depth().await.unwrap().pulses, 1);
+        assert_eq!(
+            RedbInbox::new(redb.clone()).depth().await.unwrap().pulses,
+            1
+        );
     }
-    RedbVigil::new(one).take_over(&Target::Everyone, "ben", Timestamp::UNIX_EPOCH).await.unwrap();
-    assert_eq!(RedbVigil::new(other).watch(&ana()).await.unwrap().phase, Phase::Watching);
+    RedbVigil::new(one)
+        .take_over(&Target::Everyone, "ben", Timestamp::UNIX_EPOCH)
+        .await
+        .unwrap();
+    assert_eq!(
+        RedbVigil::new(other).watch(&ana()).await.unwrap().phase,
+        Phase::Watching
+    );
 }
 
 const FOLDER: &str = "EYWA_TEST_REDB_FOLDER";
@@ -159,8 +238,14 @@ const FOLDER: &str = "EYWA_TEST_REDB_FOLDER";
 async fn the_process_that_is_killed() {
     let folder = env::var(FOLDER).expect("run by another test, which says where");
     let redb = open(Path::new(&folder));
-    RedbInbox::new(redb.clone()).accept(&[pulse("a")], Duration::ZERO).await.unwrap();
-    RedbEchoes::new(redb.clone()).append(&ana(), None, &[echo("a")]).await.unwrap();
+    RedbInbox::new(redb.clone())
+        .accept(&[pulse("a")], Duration::ZERO)
+        .await
+        .unwrap();
+    RedbEchoes::new(redb.clone())
+        .append(&ana(), None, &[echo("a")])
+        .await
+        .unwrap();
     println!("\nit is written");
     std::io::stdout().flush().unwrap();
     std::future::pending::<()>().await;
@@ -171,30 +256,54 @@ async fn the_process_that_is_killed() {
 async fn what_was_accepted_survives_a_kill_and_no_two_processes_have_one_file() {
     let folder = tempfile::tempdir().unwrap();
     let mut other = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "redb::the_process_that_is_killed", "--ignored", "--nocapture"])
+        .args([
+            "--exact",
+            "redb::the_process_that_is_killed",
+            "--ignored",
+            "--nocapture",
+        ])
         .env(FOLDER, folder.path())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut said = BufReader::new(other.stdout.take().unwrap()).lines().map_while(Result::ok);
-    assert!(said.any(|line| line == "it is written"), "the other process ended before it had written");
+    let mut said = BufReader::new(other.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    assert!(
+        said.any(|line| line == "it is written"),
+        "the other process ended before it had written"
+    );
 
     let refused = Redb::open(folder.path(), "barista").unwrap_err();
     assert!(matches!(&refused, OpenError::InUse(_)), "{refused}");
-    assert!(refused.to_string().contains("in use by another process"), "{refused}");
+    assert!(
+        refused.to_string().contains("in use by another process"),
+        "{refused}"
+    );
 
     other.kill().unwrap();
     other.wait().unwrap();
     let redb = open(folder.path());
     let inbox = RedbInbox::new(redb.clone());
-    assert_eq!(inbox.accept(&[pulse("a")], LONG).await.unwrap(), [Acceptance::Duplicate]);
+    assert_eq!(
+        inbox.accept(&[pulse("a")], LONG).await.unwrap(),
+        [Acceptance::Duplicate]
+    );
     assert_eq!(inbox.reclaim(9, LONG).await.unwrap().len(), 1);
-    assert_eq!(RedbEchoes::new(redb).recent(&ana(), 9).await.unwrap(), [echo("a")]);
+    assert_eq!(
+        RedbEchoes::new(redb).recent(&ana(), 9).await.unwrap(),
+        [echo("a")]
+    );
 }
 
 #[test]
 fn a_folder_that_cannot_be_made_is_named() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let error = Redb::open(&file.path().join("below"), "barista").unwrap_err();
-    assert!(error.to_string().starts_with(&file.path().display().to_string()), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with(&file.path().display().to_string()),
+        "{error}"
+    );
 }

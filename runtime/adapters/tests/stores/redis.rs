@@ -164,7 +164,6 @@ async fn no_more_is_stored_than_was_said() {
     assert_eq!(length("echoes:wa/ana").trim(), "3");
     assert_eq!(length("echoes-ids:wa/ana").trim(), "100");
     assert_eq!(length("chronicle:wa/ana").trim(), "3");
-    assert_eq!(length("chronicle-pulse:wa/a").trim(), "20");
 }
 
 fn echo(name: &str) -> Echo {

@@ -164,7 +164,7 @@ impl Observer for SpiritObserver {
                 }
             }
             Event::Stage { stage, took, .. } => {
-                self.stages[place(&STAGES, &stage)].observe(took.as_secs_f64())
+                self.stages[place(&STAGES, &stage)].observe(took.as_secs_f64());
             }
             Event::Bond { outcome, .. } => match outcome {
                 BondOutcome::Acquired => self.acquired.inc(),

@@ -360,7 +360,7 @@ impl Shared {
             match self.try_to_dismiss(&order).await {
                 Ok(()) => return,
                 Err(error) => {
-                    warn!(vigil = %order.name, %error, "a deleted Vigil's conversation is not given back yet")
+                    warn!(vigil = %order.name, %error, "a deleted Vigil's conversation is not given back yet");
                 }
             }
             sleep(backoff.next()).await;

@@ -331,7 +331,7 @@ async fn what_nobody_used_for_its_idle_time_is_given_back_and_stays_so_until_the
     assert!(world.permitted().await);
 
     world.cluster.apply("ana", |spec| {
-        spec.release_after = Some(eywa_crds::Duration::ZERO)
+        spec.release_after = Some(eywa_crds::Duration::ZERO);
     });
     world.until("ana", in_phase(VigilPhase::Active)).await;
     sleep(Duration::from_secs(120)).await;

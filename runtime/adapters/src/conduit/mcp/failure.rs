@@ -41,8 +41,12 @@ impl ConnectError {
     pub(super) fn of_initialize(error: &ClientInitializeError) -> Self {
         match error {
             ClientInitializeError::TransportError { error, .. } => Self::of_transport(error),
-            ClientInitializeError::JsonRpcError(error) => Self::NotMcp(format!("it refuses to initialize: {}", error.message)),
-            ClientInitializeError::ConnectionClosed(_) => Self::Unreachable("the connection was closed".to_owned()),
+            ClientInitializeError::JsonRpcError(error) => {
+                Self::NotMcp(format!("it refuses to initialize: {}", error.message))
+            }
+            ClientInitializeError::ConnectionClosed(_) => {
+                Self::Unreachable("the connection was closed".to_owned())
+            }
             other => Self::NotMcp(other.to_string()),
         }
     }
@@ -56,7 +60,10 @@ impl ConnectError {
     }
 
     fn of_transport(error: &DynamicTransportError) -> Self {
-        let Some(error) = error.error.downcast_ref::<StreamableHttpError<reqwest::Error>>() else {
+        let Some(error) = error
+            .error
+            .downcast_ref::<StreamableHttpError<reqwest::Error>>()
+        else {
             return Self::Unreachable("the connection was closed".to_owned());
         };
         match error {
@@ -66,19 +73,28 @@ impl ConnectError {
             },
             StreamableHttpError::AuthRequired(_) => Self::Unauthorized("HTTP 401".to_owned()),
             StreamableHttpError::InsufficientScope(_) => Self::Unauthorized("HTTP 403".to_owned()),
-            StreamableHttpError::HttpStatus(status) => Self::Unreachable(format!("HTTP {}", status.status)),
+            StreamableHttpError::HttpStatus(status) => {
+                Self::Unreachable(format!("HTTP {}", status.status))
+            }
             StreamableHttpError::UnexpectedServerResponse(said) => match status_in(said) {
-                Some(status) if status.starts_with("HTTP 401") || status.starts_with("HTTP 403") => {
+                Some(status)
+                    if status.starts_with("HTTP 401") || status.starts_with("HTTP 403") =>
+                {
                     Self::Unauthorized(status.to_owned())
                 }
                 Some(status) => Self::NotMcp(status.to_owned()),
                 None => Self::NotMcp("its answer is not JSON-RPC".to_owned()),
             },
-            StreamableHttpError::Deserialize(_) => Self::NotMcp("its answer is not JSON-RPC".to_owned()),
-            StreamableHttpError::SessionExpired => Self::Unreachable("it has ended the session".to_owned()),
-            StreamableHttpError::UnexpectedContentType(kind) => {
-                Self::NotMcp(format!("it answers with {}", kind.as_deref().unwrap_or("no content type")))
+            StreamableHttpError::Deserialize(_) => {
+                Self::NotMcp("its answer is not JSON-RPC".to_owned())
             }
+            StreamableHttpError::SessionExpired => {
+                Self::Unreachable("it has ended the session".to_owned())
+            }
+            StreamableHttpError::UnexpectedContentType(kind) => Self::NotMcp(format!(
+                "it answers with {}",
+                kind.as_deref().unwrap_or("no content type")
+            )),
             other => Self::Unreachable(other.to_string()),
         }
     }
@@ -106,13 +122,20 @@ impl CallFailure {
 
     fn of_transport(error: &DynamicTransportError) -> Self {
         let cause = ConnectError::of_transport(error).to_string();
-        match error.error.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
+        match error
+            .error
+            .downcast_ref::<StreamableHttpError<reqwest::Error>>()
+        {
             Some(StreamableHttpError::SessionExpired) => Self::NotSent(cause),
             Some(StreamableHttpError::Client(error)) if error.is_connect() => Self::NotSent(cause),
             // It never got past the door.
-            Some(StreamableHttpError::AuthRequired(_) | StreamableHttpError::InsufficientScope(_)) => Self::Answered(cause),
+            Some(
+                StreamableHttpError::AuthRequired(_) | StreamableHttpError::InsufficientScope(_),
+            ) => Self::Answered(cause),
             Some(StreamableHttpError::UnexpectedServerResponse(said)) => match status_in(said) {
-                Some(status) if status.starts_with("HTTP 400") && is_lost_session(said) => Self::NotSent(cause),
+                Some(status) if status.starts_with("HTTP 400") && is_lost_session(said) => {
+                    Self::NotSent(cause)
+                }
                 Some(status) if status.starts_with("HTTP 4") => Self::Answered(cause),
                 _ => Self::Unknown(cause),
             },
@@ -123,7 +146,8 @@ impl CallFailure {
 
 /// `HTTP 404 Not Found` of `HTTP 404 Not Found: <body>`: the body is somebody else's text.
 fn status_in(said: &str) -> Option<&str> {
-    said.starts_with("HTTP ").then(|| said.split(':').next().unwrap_or(said).trim_end())
+    said.starts_with("HTTP ")
+        .then(|| said.split(':').next().unwrap_or(said).trim_end())
 }
 
 fn refusal_in(error: &reqwest::Error) -> Option<&Refusal> {

@@ -7,7 +7,8 @@ use http::{HeaderName, HeaderValue};
 use rmcp::{
     model::{ClientJsonRpcMessage, JsonRpcMessage},
     transport::streamable_http_client::{
-        SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse, StreamableHttpResponseLimits,
+        SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
+        StreamableHttpResponseLimits,
     },
 };
 use sse_stream::Sse;
@@ -31,7 +32,8 @@ impl StreamableHttpClient for Http {
         headers: Headers,
     ) -> Result<StreamableHttpPostResponse, Failed> {
         let limits = StreamableHttpResponseLimits::default();
-        self.post_message_with_response_limits(uri, message, session, token, headers, limits).await
+        self.post_message_with_response_limits(uri, message, session, token, headers, limits)
+            .await
     }
 
     async fn post_message_with_response_limits(
@@ -47,23 +49,40 @@ impl StreamableHttpClient for Http {
             JsonRpcMessage::Request(request) => Some(request.id.clone()),
             _ => None,
         };
-        let response = self.0.post_message_with_response_limits(uri, message, session, token, headers, limits).await?;
+        let response = self
+            .0
+            .post_message_with_response_limits(uri, message, session, token, headers, limits)
+            .await?;
         match (response, request) {
             // The server turned the request away before it read it, and nobody would find the request by such an answer.
-            (StreamableHttpPostResponse::Json(JsonRpcMessage::Error(mut error), session), Some(id))
-                if error.id.as_ref().is_none_or(|of| of.to_string() != id.to_string()) =>
+            (
+                StreamableHttpPostResponse::Json(JsonRpcMessage::Error(mut error), session),
+                Some(id),
+            ) if error
+                .id
+                .as_ref()
+                .is_none_or(|of| of.to_string() != id.to_string()) =>
             {
                 if is_lost_session(&error.error.message) {
                     return Err(StreamableHttpError::SessionExpired);
                 }
                 error.id = Some(id);
-                Ok(StreamableHttpPostResponse::Json(JsonRpcMessage::Error(error), session))
+                Ok(StreamableHttpPostResponse::Json(
+                    JsonRpcMessage::Error(error),
+                    session,
+                ))
             }
             (response, _) => Ok(response),
         }
     }
 
-    async fn delete_session(&self, uri: Arc<str>, session: Arc<str>, token: Option<String>, headers: Headers) -> Result<(), Failed> {
+    async fn delete_session(
+        &self,
+        uri: Arc<str>,
+        session: Arc<str>,
+        token: Option<String>,
+        headers: Headers,
+    ) -> Result<(), Failed> {
         self.0.delete_session(uri, session, token, headers).await
     }
 
@@ -75,7 +94,9 @@ impl StreamableHttpClient for Http {
         token: Option<String>,
         headers: Headers,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failed> {
-        self.0.get_stream(uri, session, last_event, token, headers).await
+        self.0
+            .get_stream(uri, session, last_event, token, headers)
+            .await
     }
 
     async fn get_stream_with_max_sse_event_size(
@@ -87,7 +108,9 @@ impl StreamableHttpClient for Http {
         headers: Headers,
         limit: usize,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failed> {
-        self.0.get_stream_with_max_sse_event_size(uri, session, last_event, token, headers, limit).await
+        self.0
+            .get_stream_with_max_sse_event_size(uri, session, last_event, token, headers, limit)
+            .await
     }
 }
 
@@ -96,7 +119,15 @@ impl StreamableHttpClient for Http {
 pub(super) fn is_lost_session(said: &str) -> bool {
     let said = said.to_ascii_lowercase();
     said.contains("session")
-        && ["not found", "terminated", "expired", "no valid", "invalid", "unknown", "not initialized"]
-            .iter()
-            .any(|words| said.contains(words))
+        && [
+            "not found",
+            "terminated",
+            "expired",
+            "no valid",
+            "invalid",
+            "unknown",
+            "not initialized",
+        ]
+        .iter()
+        .any(|words| said.contains(words))
 }

@@ -84,17 +84,23 @@ impl Link {
 
     /// The tools as last heard.
     pub(super) fn remembered(&self) -> Option<Arc<[Tool]>> {
-        self.tools.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.tools
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn remember(&self, specs: Vec<ToolSpec>) {
-        let tools = specs.into_iter().filter(|spec| self.offers(&spec.name)).filter_map(|spec| match Tool::new(spec) {
-            Ok(tool) => Some(tool),
-            Err(error) => {
-                tracing::warn!(conduit = self.name, %error, "a tool of a Conduit is left out");
-                None
-            }
-        });
+        let tools = specs
+            .into_iter()
+            .filter(|spec| self.offers(&spec.name))
+            .filter_map(|spec| match Tool::new(spec) {
+                Ok(tool) => Some(tool),
+                Err(error) => {
+                    tracing::warn!(conduit = self.name, %error, "a tool of a Conduit is left out");
+                    None
+                }
+            });
         let tools = tools.collect();
         *self.tools.write().unwrap_or_else(PoisonError::into_inner) = Some(tools);
     }
@@ -117,7 +123,9 @@ impl Link {
 
     /// This session is of no use any more.
     pub(super) fn lose(self: &Arc<Self>, lost: &Arc<Session>) {
-        self.open_unless(|state| !matches!(state, State::Up(session) if Arc::ptr_eq(session, lost)));
+        self.open_unless(
+            |state| !matches!(state, State::Up(session) if Arc::ptr_eq(session, lost)),
+        );
     }
 
     fn open_unless(self: &Arc<Self>, otherwise: impl Fn(&State) -> bool) {
@@ -144,11 +152,17 @@ impl Link {
 async fn open(link: Weak<Link>) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let Some(holding) = link.upgrade() else { return };
+        let Some(holding) = link.upgrade() else {
+            return;
+        };
         match holding.connect().await {
             Ok(session) => {
                 let session = Arc::new(session);
-                tokio::spawn(follow(Arc::downgrade(&holding), Arc::downgrade(&session), session.changed()));
+                tokio::spawn(follow(
+                    Arc::downgrade(&holding),
+                    Arc::downgrade(&session),
+                    session.changed(),
+                ));
                 holding.state.send_replace(State::Up(session));
                 return;
             }
@@ -167,8 +181,14 @@ async fn open(link: Weak<Link>) {
 /// which is to close with the link.
 async fn follow(link: Weak<Link>, session: Weak<Session>, changed: Arc<Notify>) {
     loop {
-        let _ = timeout(REFRESH.mul_f64(rand::random_range(0.75..1.25)), changed.notified()).await;
-        let (Some(holding), Some(asking)) = (link.upgrade(), session.upgrade()) else { return };
+        let _ = timeout(
+            REFRESH.mul_f64(rand::random_range(0.75..1.25)),
+            changed.notified(),
+        )
+        .await;
+        let (Some(holding), Some(asking)) = (link.upgrade(), session.upgrade()) else {
+            return;
+        };
         match asking.list(holding.limit).await {
             Ok(specs) => holding.remember(specs),
             Err(error) => {

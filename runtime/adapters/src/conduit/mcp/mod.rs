@@ -74,11 +74,18 @@ impl McpConduit {
         offers: impl Fn(&str) -> bool + Send + Sync + 'static,
         limit: Duration,
     ) -> Self {
-        Self { link: Link::new(name.into(), client, endpoint, Box::new(offers), limit) }
+        Self {
+            link: Link::new(name.into(), client, endpoint, Box::new(offers), limit),
+        }
     }
 
     /// Calls within one session, and within a second where the first certainly did not take the call.
-    async fn call_once_or_again(&self, tool: &str, arguments: &JsonObject, calling: &mut Option<Arc<Session>>) -> Result<String, CallFailure> {
+    async fn call_once_or_again(
+        &self,
+        tool: &str,
+        arguments: &JsonObject,
+        calling: &mut Option<Arc<Session>>,
+    ) -> Result<String, CallFailure> {
         let mut again = true;
         loop {
             let session = match self.link.session().await {
@@ -105,8 +112,12 @@ impl McpConduit {
         let name = self.link.name();
         let text = match failure {
             CallFailure::Answered(said) => said,
-            CallFailure::NotSent(cause) => format!("{name} cannot be used now, and nothing was done: {cause}"),
-            CallFailure::Unknown(cause) => format!("{name} failed, and it is not known whether the call took effect: {cause}"),
+            CallFailure::NotSent(cause) => {
+                format!("{name} cannot be used now, and nothing was done: {cause}")
+            }
+            CallFailure::Unknown(cause) => {
+                format!("{name} failed, and it is not known whether the call took effect: {cause}")
+            }
         };
         ActionError(cut(self.link.endpoint().headers.redact(text)))
     }
@@ -122,22 +133,40 @@ impl Conduit for McpConduit {
         if let Some(tools) = self.link.remembered() {
             return Ok(tools);
         }
-        let failed = |message| ConduitError { conduit: self.link.name().to_owned(), message };
+        let failed = |message| ConduitError {
+            conduit: self.link.name().to_owned(),
+            message,
+        };
         match self.link.session().await {
-            Ok(_) => self.link.remembered().ok_or_else(|| failed("its tools are not known yet".to_owned())),
-            Err(error) => Err(failed(self.link.endpoint().headers.redact(error.to_string()))),
+            Ok(_) => self
+                .link
+                .remembered()
+                .ok_or_else(|| failed("its tools are not known yet".to_owned())),
+            Err(error) => Err(failed(
+                self.link.endpoint().headers.redact(error.to_string()),
+            )),
         }
     }
 
     async fn call(&self, tool: &str, arguments: &Value) -> Result<String, ActionError> {
         if !self.link.offers(tool) {
-            return Err(ActionError(format!("{} has no tool {tool:?}", self.link.name())));
+            return Err(ActionError(format!(
+                "{} has no tool {tool:?}",
+                self.link.name()
+            )));
         }
         let Value::Object(arguments) = arguments else {
-            return Err(ActionError(format!("the arguments of {tool} must be an object")));
+            return Err(ActionError(format!(
+                "the arguments of {tool} must be an object"
+            )));
         };
         let mut calling = None;
-        match timeout(self.link.limit(), self.call_once_or_again(tool, arguments, &mut calling)).await {
+        match timeout(
+            self.link.limit(),
+            self.call_once_or_again(tool, arguments, &mut calling),
+        )
+        .await
+        {
             Ok(Ok(text)) => Ok(cut(text)),
             Ok(Err(failure)) => Err(self.say(failure)),
             Err(_) => {
@@ -181,18 +210,34 @@ pub struct Probe {
 ///
 /// # Errors
 /// Why there was no session, in the classes that somebody acts on.
-pub async fn probe(client: &GuardedClient, endpoint: &Endpoint, limit: Duration) -> Result<Probe, ConnectError> {
+pub async fn probe(
+    client: &GuardedClient,
+    endpoint: &Endpoint,
+    limit: Duration,
+) -> Result<Probe, ConnectError> {
     let probing = async {
         let session = Session::open(client, endpoint, limit).await?;
         let tools = session.list(limit).await?;
-        let About { protocol_version, name, version } = session.about();
-        Ok(Probe { protocol_version, server_name: name, server_version: version, tools })
+        let About {
+            protocol_version,
+            name,
+            version,
+        } = session.about();
+        Ok(Probe {
+            protocol_version,
+            server_name: name,
+            server_version: version,
+            tools,
+        })
     };
     let redact = |text| endpoint.headers.redact(text);
-    timeout(limit, probing).await.unwrap_or(Err(ConnectError::TimedOut(limit))).map_err(|error| match error {
-        ConnectError::Unauthorized(text) => ConnectError::Unauthorized(redact(text)),
-        ConnectError::Unreachable(text) => ConnectError::Unreachable(redact(text)),
-        ConnectError::NotMcp(text) => ConnectError::NotMcp(redact(text)),
-        other => other,
-    })
+    timeout(limit, probing)
+        .await
+        .unwrap_or(Err(ConnectError::TimedOut(limit)))
+        .map_err(|error| match error {
+            ConnectError::Unauthorized(text) => ConnectError::Unauthorized(redact(text)),
+            ConnectError::Unreachable(text) => ConnectError::Unreachable(redact(text)),
+            ConnectError::NotMcp(text) => ConnectError::NotMcp(redact(text)),
+            other => other,
+        })
 }

@@ -7,8 +7,8 @@ use eywa_weave::tool::ToolSpec;
 use rmcp::{
     ClientHandler, RoleClient,
     model::{
-        CallToolRequestParams, CallToolResult, ClientConfig, ContentBlock, Implementation, JsonObject,
-        PaginatedRequestParams, ResourceContents,
+        CallToolRequestParams, CallToolResult, ClientConfig, ContentBlock, Implementation,
+        JsonObject, PaginatedRequestParams, ResourceContents,
     },
     service::{NotificationContext, RunningService, ServiceError, serve_client},
     transport::{
@@ -69,12 +69,22 @@ pub(super) struct About {
 
 impl Session {
     /// Opens a session, within `limit`.
-    pub(super) async fn open(client: &GuardedClient, endpoint: &Endpoint, limit: Duration) -> Result<Self, ConnectError> {
-        let http = client.bare_client_for(&endpoint.url).map_err(ConnectError::of_request)?;
+    pub(super) async fn open(
+        client: &GuardedClient,
+        endpoint: &Endpoint,
+        limit: Duration,
+    ) -> Result<Self, ConnectError> {
+        let http = client
+            .bare_client_for(&endpoint.url)
+            .map_err(ConnectError::of_request)?;
         let mut pauses = ExponentialBackoff::default();
         pauses.max_delay = Some(LONGEST_PAUSE);
-        let headers: HashMap<_, _> =
-            endpoint.headers.as_map().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let headers: HashMap<_, _> = endpoint
+            .headers
+            .as_map()
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
         let mut config = StreamableHttpClientTransportConfig::with_uri(endpoint.url.as_str())
             .custom_headers(headers)
             .max_json_response_size(LONGEST_ANSWER)
@@ -84,8 +94,13 @@ impl Session {
             .reinit_on_expired_session(false);
         config.retry_config = Arc::new(pauses);
         let changed = Arc::new(Notify::new());
-        let listener = Listener { changed: changed.clone() };
-        let opening = serve_client(listener, StreamableHttpClientTransport::with_client(Http(http), config));
+        let listener = Listener {
+            changed: changed.clone(),
+        };
+        let opening = serve_client(
+            listener,
+            StreamableHttpClientTransport::with_client(Http(http), config),
+        );
         match timeout(limit, opening).await {
             Ok(Ok(running)) => Ok(Self { running, changed }),
             Ok(Err(error)) => Err(ConnectError::of_initialize(&error)),
@@ -98,9 +113,14 @@ impl Session {
         let info = self.running.peer().peer_info();
         let server = info.as_ref().and_then(|info| info.server_info.as_ref());
         About {
-            protocol_version: info.as_ref().map(|info| info.protocol_version.to_string()).unwrap_or_default(),
+            protocol_version: info
+                .as_ref()
+                .map(|info| info.protocol_version.to_string())
+                .unwrap_or_default(),
             name: server.map(|server| server.name.clone()).unwrap_or_default(),
-            version: server.map(|server| server.version.clone()).unwrap_or_default(),
+            version: server
+                .map(|server| server.version.clone())
+                .unwrap_or_default(),
         }
     }
 
@@ -119,17 +139,32 @@ impl Session {
     }
 
     async fn list_pages(&self) -> Result<Vec<ToolSpec>, ServiceError> {
-        if self.running.peer().peer_info().is_some_and(|info| info.capabilities.tools.is_none()) {
+        if self
+            .running
+            .peer()
+            .peer_info()
+            .is_some_and(|info| info.capabilities.tools.is_none())
+        {
             return Ok(Vec::new());
         }
         let mut tools = Vec::new();
         let mut cursor = None;
         for _ in 0..MOST_PAGES {
-            let page = self.running.peer().list_tools(Some(PaginatedRequestParams::default().with_cursor(cursor))).await?;
-            tools.extend(page.tools.into_iter().map(|tool| ToolSpec {
-                name: tool.name.into_owned(),
-                description: tool.description.or(tool.title.map(Into::into)).unwrap_or_default().into_owned(),
-                parameters: Value::Object(Arc::unwrap_or_clone(tool.input_schema)),
+            let page = self
+                .running
+                .peer()
+                .list_tools(Some(PaginatedRequestParams::default().with_cursor(cursor)))
+                .await?;
+            tools.extend(page.tools.into_iter().map(|tool| {
+                ToolSpec {
+                    name: tool.name.into_owned(),
+                    description: tool
+                        .description
+                        .or(tool.title.map(Into::into))
+                        .unwrap_or_default()
+                        .into_owned(),
+                    parameters: Value::Object(Arc::unwrap_or_clone(tool.input_schema)),
+                }
             }));
             cursor = page.next_cursor;
             if cursor.is_none() {
@@ -140,30 +175,55 @@ impl Session {
             }
         }
         tools.truncate(MOST_TOOLS);
-        tracing::warn!(tools = tools.len(), "an MCP server has more tools than are listened to");
+        tracing::warn!(
+            tools = tools.len(),
+            "an MCP server has more tools than are listened to"
+        );
         Ok(tools)
     }
 
     /// Calls a tool and says what it gave back.
-    pub(super) async fn call(&self, tool: &str, arguments: JsonObject) -> Result<String, CallFailure> {
+    pub(super) async fn call(
+        &self,
+        tool: &str,
+        arguments: JsonObject,
+    ) -> Result<String, CallFailure> {
         if self.running.is_closed() || self.running.peer().is_transport_closed() {
             return Err(CallFailure::NotSent("the session was closed".to_owned()));
         }
         let request = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
-        let result = self.running.peer().call_tool(request).await.map_err(|error| CallFailure::of_service(&error))?;
+        let result = self
+            .running
+            .peer()
+            .call_tool(request)
+            .await
+            .map_err(|error| CallFailure::of_service(&error))?;
         let failed = result.is_error == Some(true);
         let text = text_of(result);
-        if failed { Err(CallFailure::Answered(text)) } else { Ok(text) }
+        if failed {
+            Err(CallFailure::Answered(text))
+        } else {
+            Ok(text)
+        }
     }
 }
 
 /// A result as text. Structured content is JSON, and comes once, though servers are told to send it as text too.
 fn text_of(result: CallToolResult) -> String {
-    let text = result.content.into_iter().map(block_of).collect::<Vec<_>>().join("\n");
+    let text = result
+        .content
+        .into_iter()
+        .map(block_of)
+        .collect::<Vec<_>>()
+        .join("\n");
     match result.structured_content {
         None => text,
         Some(structured) if text.is_empty() => structured.to_string(),
-        Some(structured) if serde_json::from_str::<Value>(&text).is_ok_and(|said| said == structured) => text,
+        Some(structured)
+            if serde_json::from_str::<Value>(&text).is_ok_and(|said| said == structured) =>
+        {
+            text
+        }
         Some(structured) => format!("{text}\n{structured}"),
     }
 }

@@ -35,14 +35,22 @@ impl<'a> Said<'a> {
     fn in_body(body: &'a Value) -> Self {
         let error = body.get("error").unwrap_or(body);
         if let Value::String(message) = error {
-            return Self { message, ..Self::default() };
+            return Self {
+                message,
+                ..Self::default()
+            };
         }
         let text = |name| error.get(name).and_then(Value::as_str).unwrap_or_default();
         let message = match text("message") {
             "" => text("detail"),
             message => message,
         };
-        Self { message, code: text("code"), kind: text("type"), param: text("param") }
+        Self {
+            message,
+            code: text("code"),
+            kind: text("type"),
+            param: text("param"),
+        }
     }
 
     fn is(&self, names: &[&str]) -> bool {
@@ -52,9 +60,15 @@ impl<'a> Said<'a> {
     fn is_about_length(&self) -> bool {
         let message = self.message.to_ascii_lowercase();
         self.code == "context_length_exceeded"
-            || ["maximum context length", "context length", "context window", "context size", "prompt is too long"]
-                .iter()
-                .any(|words| message.contains(words))
+            || [
+                "maximum context length",
+                "context length",
+                "context window",
+                "context size",
+                "prompt is too long",
+            ]
+            .iter()
+            .any(|words| message.contains(words))
     }
 
     /// More tokens in one request than the account may use in a minute: waiting does not help, fewer turns do.
@@ -63,16 +77,30 @@ impl<'a> Said<'a> {
     }
 
     fn is_about_policy(&self) -> bool {
-        self.is(&["content_filter", "content_policy_violation", "moderation_blocked"])
+        self.is(&[
+            "content_filter",
+            "content_policy_violation",
+            "moderation_blocked",
+        ])
     }
 
     fn is_about_money(&self) -> bool {
-        self.is(&["insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance"])
+        self.is(&[
+            "insufficient_quota",
+            "billing_hard_limit_reached",
+            "billing_not_active",
+            "insufficient_balance",
+        ])
     }
 }
 
 /// The failure that an answer with this status means.
-pub(super) fn of_status(status: StatusCode, headers: &HeaderMap, body: &[u8], question: &Question<'_>) -> OracleError {
+pub(super) fn of_status(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    question: &Question<'_>,
+) -> OracleError {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let said = Said::in_body(&body);
     let fault = match status.as_u16() {
@@ -90,7 +118,9 @@ pub(super) fn of_status(status: StatusCode, headers: &HeaderMap, body: &[u8], qu
     };
     let what = match status.as_u16() {
         401 => "it refuses the key".to_owned(),
-        404 if said.code.is_empty() => "there is nothing at this address; is baseUrl right?".to_owned(),
+        404 if said.code.is_empty() => {
+            "there is nothing at this address; is baseUrl right?".to_owned()
+        }
         code => format!("HTTP {code}"),
     };
     OracleError::new(PROVIDER, fault, explain(&what, fault, &said, question))
@@ -112,19 +142,28 @@ pub(super) fn in_stream(error: &Value, question: &Question<'_>) -> OracleError {
     } else {
         Fault::Overloaded
     };
-    OracleError::new(PROVIDER, fault, explain("it failed while it was answering", fault, &said, question))
+    OracleError::new(
+        PROVIDER,
+        fault,
+        explain("it failed while it was answering", fault, &said, question),
+    )
 }
 
 /// What went wrong, in the server's words where they give nothing away: not with the key's (they show part of it), and
 /// not when they quote the conversation.
 fn explain(what: &str, fault: Fault, said: &Said<'_>, question: &Question<'_>) -> String {
     let mut text = what.to_owned();
-    for (name, value) in [("code", said.code), ("type", said.kind), ("param", said.param)] {
+    for (name, value) in [
+        ("code", said.code),
+        ("type", said.kind),
+        ("param", said.param),
+    ] {
         if !value.is_empty() && value.len() <= 64 {
             text.push_str(&format!(", {name} {value}"));
         }
     }
-    let telling = !said.message.is_empty() && fault != Fault::Unauthorized && !quotes(said.message, question);
+    let telling =
+        !said.message.is_empty() && fault != Fault::Unauthorized && !quotes(said.message, question);
     if telling {
         text.push_str(": ");
         text.extend(said.message.chars().take(LONGEST_MESSAGE));
@@ -148,15 +187,26 @@ fn quotes(message: &str, question: &Question<'_>) -> bool {
     quoted(question.system)
         || question.turns.iter().any(|turn| match turn {
             Turn::User { text, .. } => quoted(text),
-            Turn::Agent { text, calls } => quoted(text) || calls.iter().any(|call| quoted(&call.arguments.to_string())),
+            Turn::Agent { text, calls } => {
+                quoted(text) || calls.iter().any(|call| quoted(&call.arguments.to_string()))
+            }
             Turn::Tools(results) => results.iter().any(|result| quoted(&result.content)),
         })
 }
 
 /// When the provider wants to be asked again: `retry-after-ms`, else `retry-after` in seconds or as a date.
 fn retry_hint(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let number = |text: &str, unit: f64| text.parse::<f64>().ok().and_then(|n| Duration::try_from_secs_f64(n * unit).ok());
+    let text = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::trim)
+    };
+    let number = |text: &str, unit: f64| {
+        text.parse::<f64>()
+            .ok()
+            .and_then(|n| Duration::try_from_secs_f64(n * unit).ok())
+    };
     if let Some(hint) = text("retry-after-ms").and_then(|ms| number(ms, 0.001)) {
         return Some(hint);
     }

@@ -60,18 +60,36 @@ impl OpenAi {
     /// An Oracle that asks `model` at `base_url`, to which `/chat/completions` is added; a query stays. A server of one's
     /// own may need no key.
     #[must_use]
-    pub fn new(client: GuardedClient, base_url: &Url, model: impl Into<String>, key: Option<SecretString>) -> Self {
+    pub fn new(
+        client: GuardedClient,
+        base_url: &Url,
+        model: impl Into<String>,
+        key: Option<SecretString>,
+    ) -> Self {
         let mut url = base_url.clone();
         // A URL that cannot have a path is refused by the client, with the reason.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["chat", "completions"]);
         }
-        let most_tokens = if url.host_str() == Some(OPENAI) { MostTokens::Completion } else { MostTokens::Plain };
-        Self { client, url, model: model.into(), key, most_tokens }
+        let most_tokens = if url.host_str() == Some(OPENAI) {
+            MostTokens::Completion
+        } else {
+            MostTokens::Plain
+        };
+        Self {
+            client,
+            url,
+            model: model.into(),
+            key,
+            most_tokens,
+        }
     }
 
     fn request(&self, question: &Question<'_>, stream: bool) -> GuardedRequest<'_> {
-        let request = self.client.request(Method::POST, self.url.clone()).timeout(CEILING);
+        let request = self
+            .client
+            .request(Method::POST, self.url.clone())
+            .timeout(CEILING);
         let request = match &self.key {
             Some(key) => request.bearer(key.expose_secret()),
             None => request,
@@ -82,7 +100,10 @@ impl OpenAi {
 
 impl fmt::Debug for OpenAi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenAi").field("host", &self.url.host_str()).field("model", &self.model).finish_non_exhaustive()
+        f.debug_struct("OpenAi")
+            .field("host", &self.url.host_str())
+            .field("model", &self.model)
+            .finish_non_exhaustive()
     }
 }
 
@@ -96,28 +117,47 @@ impl Oracle for OpenAi {
         &self.model
     }
 
-    async fn ask(&self, question: Question<'_>, on_text: Option<OnText<'_>>) -> Result<Reply, OracleError> {
-        let response = self.request(&question, on_text.is_some()).send().await.map_err(unanswered)?;
+    async fn ask(
+        &self,
+        question: Question<'_>,
+        on_text: Option<OnText<'_>>,
+    ) -> Result<Reply, OracleError> {
+        let response = self
+            .request(&question, on_text.is_some())
+            .send()
+            .await
+            .map_err(unanswered)?;
         if !response.status().is_success() {
             return Err(failed(response, &question).await);
         }
         let request_id = text_of(response.headers(), "x-request-id");
         let mut reply = match on_text {
-            Some(on_text) if is_stream(response.headers()) => hear(response, &question, on_text).await?,
-            _ => response::read(&response.bytes(LONGEST_ANSWER).await.map_err(unanswered)?, &question)?,
+            Some(on_text) if is_stream(response.headers()) => {
+                hear(response, &question, on_text).await?
+            }
+            _ => response::read(
+                &response.bytes(LONGEST_ANSWER).await.map_err(unanswered)?,
+                &question,
+            )?,
         };
         reply.request_id = request_id;
         Ok(reply)
     }
 }
 
-async fn hear(response: GuardedResponse, question: &Question<'_>, mut on_text: OnText<'_>) -> Result<Reply, OracleError> {
+async fn hear(
+    response: GuardedResponse,
+    question: &Question<'_>,
+    mut on_text: OnText<'_>,
+) -> Result<Reply, OracleError> {
     let mut pieces = Box::pin(response.stream(LONGEST_ANSWER));
     let mut events = Decoder::default();
     let mut hearing = Hearing::default();
     'stream: while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(unanswered)?;
-        let data = events.take(&piece).map_err(|TooLong| response::unintelligible("an event of its answer does not end"))?;
+        let data = events
+            .take(&piece)
+            .map_err(|TooLong| response::unintelligible("an event of its answer does not end"))?;
         for data in data {
             if hearing.hear(&data, question, &mut on_text)? {
                 break 'stream;
@@ -135,7 +175,10 @@ async fn failed(response: GuardedResponse, question: &Question<'_>) -> OracleErr
     let body = response.beginning(LONGEST_ERROR).await.unwrap_or_default();
     let error = errors::of_status(status, &headers, &body, question);
     match text_of(&headers, "x-request-id") {
-        Some(id) => OracleError { message: format!("{} (request {id})", error.message), ..error },
+        Some(id) => OracleError {
+            message: format!("{} (request {id})", error.message),
+            ..error
+        },
         None => error,
     }
 }
@@ -143,18 +186,25 @@ async fn failed(response: GuardedResponse, question: &Question<'_>) -> OracleErr
 /// What kept the request from being answered.
 fn unanswered(error: RequestError) -> OracleError {
     let fault = match error {
-        RequestError::Connect { .. } | RequestError::TimedOut { .. } | RequestError::BrokenOff { .. } => Fault::TimedOut,
-        RequestError::Refused(_) | RequestError::Invalid(_) | RequestError::TooLarge { .. } | RequestError::Redirects { .. } => {
-            Fault::Malformed
-        }
+        RequestError::Connect { .. }
+        | RequestError::TimedOut { .. }
+        | RequestError::BrokenOff { .. } => Fault::TimedOut,
+        RequestError::Refused(_)
+        | RequestError::Invalid(_)
+        | RequestError::TooLarge { .. }
+        | RequestError::Redirects { .. } => Fault::Malformed,
     };
     OracleError::new(PROVIDER, fault, error.to_string())
 }
 
 fn is_stream(headers: &HeaderMap) -> bool {
-    text_of(headers, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("text/event-stream"))
+    text_of(headers, CONTENT_TYPE.as_str())
+        .is_some_and(|kind| kind.starts_with("text/event-stream"))
 }
 
 fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned)
 }

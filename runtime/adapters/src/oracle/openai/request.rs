@@ -97,7 +97,12 @@ pub(super) enum MostTokens {
 }
 
 impl<'a> Body<'a> {
-    pub(super) fn of(question: &Question<'a>, model: &'a str, most: MostTokens, stream: bool) -> Self {
+    pub(super) fn of(
+        question: &Question<'a>,
+        model: &'a str,
+        most: MostTokens,
+        stream: bool,
+    ) -> Self {
         let (max_completion_tokens, max_tokens) = match most {
             MostTokens::Completion => (question.max_tokens, None),
             MostTokens::Plain => (None, question.max_tokens),
@@ -110,7 +115,9 @@ impl<'a> Body<'a> {
             max_tokens,
             max_completion_tokens,
             stream,
-            stream_options: stream.then_some(StreamOptions { include_usage: true }),
+            stream_options: stream.then_some(StreamOptions {
+                include_usage: true,
+            }),
         }
     }
 }
@@ -118,11 +125,15 @@ impl<'a> Body<'a> {
 fn messages<'a>(question: &Question<'a>) -> Vec<Message<'a>> {
     let mut messages = Vec::with_capacity(question.turns.len() + 1);
     if !question.system.is_empty() {
-        messages.push(Message::System { content: question.system });
+        messages.push(Message::System {
+            content: question.system,
+        });
     }
     for turn in question.turns {
         match turn {
-            Turn::User { text, attachments } => messages.push(Message::User { content: with_attachments(text, attachments) }),
+            Turn::User { text, attachments } => messages.push(Message::User {
+                content: with_attachments(text, attachments),
+            }),
             Turn::Agent { text, calls } => messages.push(Message::Assistant {
                 content: (!text.is_empty() || calls.is_empty()).then_some(text),
                 tool_calls: calls.iter().map(called).collect(),
@@ -147,7 +158,12 @@ fn with_attachments<'a>(text: &'a str, attachments: &[Attachment]) -> Cow<'a, st
         return Cow::Borrowed(text);
     }
     let mut whole = text.to_owned();
-    for Attachment { media_type, file_name, .. } in attachments {
+    for Attachment {
+        media_type,
+        file_name,
+        ..
+    } in attachments
+    {
         if !whole.is_empty() {
             whole.push('\n');
         }
@@ -170,13 +186,24 @@ fn called(call: &ToolCall) -> Call<'_> {
         // history. What the model wrote stays visible to it.
         other => json!({ "unreadable": other }).to_string(),
     };
-    Call { id: &call.id, kind: "function", function: CalledFunction { name: wire_name(&call.name), arguments } }
+    Call {
+        id: &call.id,
+        kind: "function",
+        function: CalledFunction {
+            name: wire_name(&call.name),
+            arguments,
+        },
+    }
 }
 
 fn offered(tool: &ToolSpec) -> Tool<'_> {
     Tool {
         kind: "function",
-        function: Function { name: wire_name(&tool.name), description: &tool.description, parameters: &tool.parameters },
+        function: Function {
+            name: wire_name(&tool.name),
+            description: &tool.description,
+            parameters: &tool.parameters,
+        },
     }
 }
 
@@ -188,12 +215,18 @@ pub(super) fn wire_name(name: &str) -> Cow<'_, str> {
         return Cow::Borrowed(name);
     }
     let suffix = format!("_{:08x}", fnv1a(name.as_bytes()));
-    let mut wire: String = name.chars().map(|c| if fits(c) { c } else { '_' }).take(LONGEST_NAME - suffix.len()).collect();
+    let mut wire: String = name
+        .chars()
+        .map(|c| if fits(c) { c } else { '_' })
+        .take(LONGEST_NAME - suffix.len())
+        .collect();
     wire.push_str(&suffix);
     Cow::Owned(wire)
 }
 
 /// FNV-1a, 32 bits: the standard library promises nothing about its own hash from one version to the next.
 fn fnv1a(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
 }

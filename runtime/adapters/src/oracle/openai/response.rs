@@ -72,7 +72,10 @@ impl From<Tokens> for Usage {
         Self {
             input: tokens.prompt_tokens,
             output: tokens.completion_tokens,
-            cached: tokens.prompt_tokens_details.unwrap_or_default().cached_tokens,
+            cached: tokens
+                .prompt_tokens_details
+                .unwrap_or_default()
+                .cached_tokens,
         }
     }
 }
@@ -81,18 +84,37 @@ impl From<Tokens> for Usage {
 pub(super) fn read(body: &[u8], question: &Question<'_>) -> Result<Reply, OracleError> {
     let completion: Completion = serde_json::from_slice(body).map_err(|error| {
         // serde's text may quote what it stumbled on; where it was is enough.
-        unintelligible(format!("its answer is not a chat completion (line {}, column {})", error.line(), error.column()))
+        unintelligible(format!(
+            "its answer is not a chat completion (line {}, column {})",
+            error.line(),
+            error.column()
+        ))
     })?;
     let usage = completion.usage.unwrap_or_default();
     let Some(choice) = completion.choices.into_iter().next() else {
         return Err(unintelligible("its answer holds no choice"));
     };
-    let Message { content, refusal, tool_calls } = choice.message;
+    let Message {
+        content,
+        refusal,
+        tool_calls,
+    } = choice.message;
     let calls = tool_calls
         .into_iter()
-        .map(|Call { id, function }| Made { id, name: function.name, arguments: Arguments::Whole(function.arguments) })
+        .map(|Call { id, function }| Made {
+            id,
+            name: function.name,
+            arguments: Arguments::Whole(function.arguments),
+        })
         .collect();
-    Ok(Parts { text: content.unwrap_or_default(), refusal, calls, finish: choice.finish_reason, usage }.reply(question))
+    Ok(Parts {
+        text: content.unwrap_or_default(),
+        refusal,
+        calls,
+        finish: choice.finish_reason,
+        usage,
+    }
+    .reply(question))
 }
 
 pub(super) fn unintelligible(message: impl Into<String>) -> OracleError {
@@ -145,7 +167,11 @@ impl Arguments {
 impl Parts {
     pub(super) fn reply(self, question: &Question<'_>) -> Reply {
         let refused = self.refusal.filter(|words| !words.is_empty());
-        let calls: Vec<ToolCall> = self.calls.into_iter().map(|made| made.call(question)).collect();
+        let calls: Vec<ToolCall> = self
+            .calls
+            .into_iter()
+            .map(|made| made.call(question))
+            .collect();
         let stop = match self.finish.as_deref() {
             _ if refused.is_some() => Stop::Policy,
             Some("content_filter") => Stop::Policy,
@@ -154,24 +180,48 @@ impl Parts {
             _ if !calls.is_empty() => Stop::Tools,
             _ => Stop::End,
         };
-        let text = if self.text.is_empty() { refused.unwrap_or_default() } else { self.text };
-        Reply { text, calls, stop, usage: self.usage.into(), request_id: None }
+        let text = if self.text.is_empty() {
+            refused.unwrap_or_default()
+        } else {
+            self.text
+        };
+        Reply {
+            text,
+            calls,
+            stop,
+            usage: self.usage.into(),
+            request_id: None,
+        }
     }
 }
 
 impl Made {
     fn call(self, question: &Question<'_>) -> ToolCall {
-        let name = match question.tools.iter().find(|tool| wire_name(&tool.name) == self.name) {
+        let name = match question
+            .tools
+            .iter()
+            .find(|tool| wire_name(&tool.name) == self.name)
+        {
             Some(tool) => tool.name.clone(),
             None => self.name,
         };
         // Without an id the result could not find its call.
-        let id = if self.id.is_empty() { format!("call_{}", uuid::Uuid::new_v4().simple()) } else { self.id };
-        ToolCall { id, name, arguments: self.arguments.into_value() }
+        let id = if self.id.is_empty() {
+            format!("call_{}", uuid::Uuid::new_v4().simple())
+        } else {
+            self.id
+        };
+        ToolCall {
+            id,
+            name,
+            arguments: self.arguments.into_value(),
+        }
     }
 }
 
 /// Reads `null` as if the field were absent.
-pub(super) fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+pub(super) fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }

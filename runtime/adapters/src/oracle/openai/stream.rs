@@ -69,20 +69,31 @@ pub(super) struct Hearing {
 
 impl Hearing {
     /// Takes in the data of one event. `true` when it was the last.
-    pub(super) fn hear(&mut self, data: &str, question: &Question<'_>, on_text: &mut OnText<'_>) -> Result<bool, OracleError> {
+    pub(super) fn hear(
+        &mut self,
+        data: &str,
+        question: &Question<'_>,
+        on_text: &mut OnText<'_>,
+    ) -> Result<bool, OracleError> {
         if data.trim() == "[DONE]" {
             self.done = true;
             return Ok(true);
         }
-        let chunk: Chunk = serde_json::from_str(data)
-            .map_err(|error| unintelligible(format!("a chunk of its answer cannot be read (column {})", error.column())))?;
+        let chunk: Chunk = serde_json::from_str(data).map_err(|error| {
+            unintelligible(format!(
+                "a chunk of its answer cannot be read (column {})",
+                error.column()
+            ))
+        })?;
         if let Some(error) = chunk.error {
             return Err(errors::in_stream(&error, question));
         }
         if let Some(usage) = chunk.usage {
             self.parts.usage = usage;
         }
-        let Some(choice) = chunk.choices.into_iter().next() else { return Ok(false) };
+        let Some(choice) = chunk.choices.into_iter().next() else {
+            return Ok(false);
+        };
         if let Some(text) = choice.delta.content.filter(|text| !text.is_empty()) {
             on_text(&text);
             self.parts.text.push_str(&text);
@@ -102,18 +113,27 @@ impl Hearing {
     fn call(&mut self, piece: CallPiece) {
         let FunctionPiece { name, arguments } = piece.function;
         let id = piece.id.filter(|id| !id.is_empty());
-        let index = piece.index.unwrap_or_else(|| match (&id, self.calls.last()) {
-            (None, Some((last, _))) => *last,
-            (_, last) => last.map_or(0, |(last, _)| last + 1),
-        });
+        let index = piece
+            .index
+            .unwrap_or_else(|| match (&id, self.calls.last()) {
+                (None, Some((last, _))) => *last,
+                (_, last) => last.map_or(0, |(last, _)| last + 1),
+            });
         let known = self.calls.iter_mut().rev().find(|(at, made)| {
             // Some compatible servers give every parallel call the index 0, and only the ids differ.
-            *at == index && id.as_ref().is_none_or(|id| made.id.is_empty() || *id == made.id)
+            *at == index
+                && id
+                    .as_ref()
+                    .is_none_or(|id| made.id.is_empty() || *id == made.id)
         });
         let made = match known {
             Some((_, made)) => made,
             None => {
-                let made = Made { id: String::new(), name: String::new(), arguments: Arguments::Text(String::new()) };
+                let made = Made {
+                    id: String::new(),
+                    name: String::new(),
+                    arguments: Arguments::Text(String::new()),
+                };
                 &mut self.calls.push_mut((index, made)).1
             }
         };
@@ -132,7 +152,11 @@ impl Hearing {
     /// The reply, if all of it was heard.
     pub(super) fn reply(mut self, question: &Question<'_>) -> Result<Reply, OracleError> {
         if !self.done && self.parts.finish.is_none() {
-            return Err(OracleError::new(PROVIDER, Fault::TimedOut, "the stream broke off before the answer was whole"));
+            return Err(OracleError::new(
+                PROVIDER,
+                Fault::TimedOut,
+                "the stream broke off before the answer was whole",
+            ));
         }
         self.parts.calls = self.calls.into_iter().map(|(_, made)| made).collect();
         Ok(self.parts.reply(question))

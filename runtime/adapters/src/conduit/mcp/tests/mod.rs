@@ -17,15 +17,27 @@ const DEADLINE: Duration = Duration::from_secs(20);
 fn client() -> GuardedClient {
     // Another test of the process may have installed it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    GuardedClient::new(Arc::new(Policy { loopback: true, ..Policy::default() }))
+    GuardedClient::new(Arc::new(Policy {
+        loopback: true,
+        ..Policy::default()
+    }))
 }
 
 fn endpoint(url: &str) -> Endpoint {
-    Endpoint { url: Url::parse(url).unwrap(), headers: SecretHeaders::default() }
+    Endpoint {
+        url: Url::parse(url).unwrap(),
+        headers: SecretHeaders::default(),
+    }
 }
 
 fn conduit_within(url: &str, limit: Duration) -> McpConduit {
-    McpConduit::new(client(), "shop-tools", endpoint(url), |tool| tool != "drop_tables", limit)
+    McpConduit::new(
+        client(),
+        "shop-tools",
+        endpoint(url),
+        |tool| tool != "drop_tables",
+        limit,
+    )
 }
 
 fn conduit(server: &Server) -> McpConduit {
@@ -33,11 +45,20 @@ fn conduit(server: &Server) -> McpConduit {
 }
 
 async fn tools(conduit: &McpConduit) -> Vec<String> {
-    conduit.tools().await.unwrap().iter().map(|tool| tool.spec().name.clone()).collect()
+    conduit
+        .tools()
+        .await
+        .unwrap()
+        .iter()
+        .map(|tool| tool.spec().name.clone())
+        .collect()
 }
 
 async fn call(conduit: &McpConduit, tool: &str) -> Result<String, String> {
-    conduit.call(tool, &json!({"drink": "tea"})).await.map_err(|error| error.to_string())
+    conduit
+        .call(tool, &json!({"drink": "tea"}))
+        .await
+        .map_err(|error| error.to_string())
 }
 
 /// Waits until `is` holds, looking again and again.
@@ -53,11 +74,17 @@ async fn until(what: &str, mut is: impl AsyncFnMut() -> bool) {
 async fn every_page_of_tools_is_listed_and_the_filter_holds() {
     let server = Server::start(&["menu_list", "drop_tables", "refund", "stock", "slow"]);
     let conduit = conduit(&server);
-    assert_eq!(tools(&conduit).await, ["menu_list", "refund", "stock", "slow"]);
+    assert_eq!(
+        tools(&conduit).await,
+        ["menu_list", "refund", "stock", "slow"]
+    );
     let listed = conduit.tools().await.unwrap();
     assert_eq!(listed[0].spec().description, "What menu_list does.");
     assert!(listed[0].check(&json!({"drink": 7})).is_err());
-    assert_eq!(call(&conduit, "drop_tables").await.unwrap_err(), "shop-tools has no tool \"drop_tables\"");
+    assert_eq!(
+        call(&conduit, "drop_tables").await.unwrap_err(),
+        "shop-tools has no tool \"drop_tables\""
+    );
     assert!(server.calls().is_empty());
 }
 
@@ -65,16 +92,30 @@ async fn every_page_of_tools_is_listed_and_the_filter_holds() {
 async fn a_call_gives_what_the_tool_said() {
     let server = Server::start(&["menu_list", "stock", "refund"]);
     let conduit = conduit(&server);
-    assert_eq!(call(&conduit, "menu_list").await.unwrap(), "flat white\ntea");
+    assert_eq!(
+        call(&conduit, "menu_list").await.unwrap(),
+        "flat white\ntea"
+    );
     assert_eq!(call(&conduit, "stock").await.unwrap(), r#"{"milk":3}"#);
-    assert_eq!(call(&conduit, "refund").await.unwrap_err(), "only a manager may refund");
-    assert_eq!(call(&conduit, "nothing").await.unwrap_err(), "there is no tool nothing");
-    assert_eq!(server.behaviour.calls.lock().unwrap()[0], ("menu_list".to_owned(), json!({"drink": "tea"})));
+    assert_eq!(
+        call(&conduit, "refund").await.unwrap_err(),
+        "only a manager may refund"
+    );
+    assert_eq!(
+        call(&conduit, "nothing").await.unwrap_err(),
+        "there is no tool nothing"
+    );
+    assert_eq!(
+        server.behaviour.calls.lock().unwrap()[0],
+        ("menu_list".to_owned(), json!({"drink": "tea"}))
+    );
 }
 
 #[tokio::test]
 async fn a_result_beyond_the_limit_is_cut_off_and_says_so() {
-    let text = call(&conduit(&Server::start(&["huge"])), "huge").await.unwrap();
+    let text = call(&conduit(&Server::start(&["huge"])), "huge")
+        .await
+        .unwrap();
     assert!(text.len() < LONGEST_RESULT + 100 && text.ends_with("é\n[the rest was cut off]"));
 }
 
@@ -82,14 +123,31 @@ async fn a_result_beyond_the_limit_is_cut_off_and_says_so() {
 async fn a_server_that_restarted_between_calls_is_followed() {
     let mut server = Server::start(&["menu_list"]);
     let conduit = conduit(&server);
-    assert_eq!(call(&conduit, "menu_list").await.unwrap(), "flat white\ntea");
+    assert_eq!(
+        call(&conduit, "menu_list").await.unwrap(),
+        "flat white\ntea"
+    );
     server.set_tools(&["menu_list", "stock"]);
     let before = server.requests();
     server.start_again();
-    until("the client has seen its connections break", async || server.requests() > before).await;
-    assert_eq!(call(&conduit, "menu_list").await.unwrap(), "flat white\ntea");
-    assert_eq!(server.calls(), ["menu_list", "menu_list"], "each call takes effect once");
-    assert_eq!(tools(&conduit).await, ["menu_list", "stock"], "a new session has its tools listed anew");
+    until("the client has seen its connections break", async || {
+        server.requests() > before
+    })
+    .await;
+    assert_eq!(
+        call(&conduit, "menu_list").await.unwrap(),
+        "flat white\ntea"
+    );
+    assert_eq!(
+        server.calls(),
+        ["menu_list", "menu_list"],
+        "each call takes effect once"
+    );
+    assert_eq!(
+        tools(&conduit).await,
+        ["menu_list", "stock"],
+        "a new session has its tools listed anew"
+    );
 }
 
 #[tokio::test]
@@ -118,7 +176,12 @@ async fn a_session_that_is_refused_with_a_400_is_opened_again_too() {
         })
         .mount(&server)
         .await;
-    assert_eq!(call(&conduit_within(&server.uri(), LIMIT), "menu_list").await.unwrap(), "tea");
+    assert_eq!(
+        call(&conduit_within(&server.uri(), LIMIT), "menu_list")
+            .await
+            .unwrap(),
+        "tea"
+    );
 }
 
 #[tokio::test]
@@ -133,7 +196,10 @@ async fn a_call_that_may_have_taken_effect_is_not_made_again() {
     server.kill();
     server.start_again();
     let error = calling.await.unwrap().unwrap_err();
-    assert!(error.contains("not known whether the call took effect"), "{error}");
+    assert!(
+        error.contains("not known whether the call took effect"),
+        "{error}"
+    );
     assert_eq!(server.calls(), ["slow"]);
 }
 
@@ -143,8 +209,14 @@ async fn a_slow_tool_ends_with_the_limit_and_its_session_serves_on() {
     let conduit = conduit_within(&server.url(), Duration::from_millis(500));
     assert_eq!(tools(&conduit).await.len(), 2);
     let error = call(&conduit, "slow").await.unwrap_err();
-    assert!(error.contains("not known whether the call took effect: no answer within 500ms"), "{error}");
-    until("the next call is answered", async || call(&conduit, "menu_list").await.is_ok()).await;
+    assert!(
+        error.contains("not known whether the call took effect: no answer within 500ms"),
+        "{error}"
+    );
+    until("the next call is answered", async || {
+        call(&conduit, "menu_list").await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -153,26 +225,49 @@ async fn a_server_that_is_down_is_said_so_at_once_and_used_again_when_it_is_back
     let conduit = conduit(&server);
     assert_eq!(tools(&conduit).await, ["menu_list"]);
     server.kill();
-    until("a call finds the server down", async || call(&conduit, "menu_list").await.is_err()).await;
+    until("a call finds the server down", async || {
+        call(&conduit, "menu_list").await.is_err()
+    })
+    .await;
     let error = call(&conduit, "menu_list").await.unwrap_err();
-    assert!(error.starts_with("shop-tools cannot be used now, and nothing was done"), "{error}");
-    assert_eq!(tools(&conduit).await, ["menu_list"], "the tools are remembered");
+    assert!(
+        error.starts_with("shop-tools cannot be used now, and nothing was done"),
+        "{error}"
+    );
+    assert_eq!(
+        tools(&conduit).await,
+        ["menu_list"],
+        "the tools are remembered"
+    );
     server.start_again();
-    until("the server is used again", async || call(&conduit, "menu_list").await.is_ok()).await;
+    until("the server is used again", async || {
+        call(&conduit, "menu_list").await.is_ok()
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_server_that_never_answers_costs_its_timeout_once() {
     // The kernel takes the connection; nobody reads.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let conduit = conduit_within(&format!("http://{}/mcp", listener.local_addr().unwrap()), Duration::from_millis(300));
+    let conduit = conduit_within(
+        &format!("http://{}/mcp", listener.local_addr().unwrap()),
+        Duration::from_millis(300),
+    );
     let error = conduit.tools().await.unwrap_err().to_string();
-    assert!(error.contains("shop-tools") && error.contains("300ms"), "{error}");
+    assert!(
+        error.contains("shop-tools") && error.contains("300ms"),
+        "{error}"
+    );
     let began = Instant::now();
     for _ in 0..50 {
         assert!(call(&conduit, "menu_list").await.is_err());
     }
-    assert!(began.elapsed() < Duration::from_millis(300), "it was waited for again: {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_millis(300),
+        "it was waited for again: {:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -181,7 +276,10 @@ async fn many_callers_at_once_share_one_session() {
     let conduit = conduit(&server);
     let calls = futures::future::join_all((0..20).map(|_| call(&conduit, "menu_list"))).await;
     assert!(calls.iter().all(Result::is_ok), "{calls:?}");
-    until("the session is known to be open", async || !server.behaviour.initialized.lock().unwrap().is_empty()).await;
+    until("the session is known to be open", async || {
+        !server.behaviour.initialized.lock().unwrap().is_empty()
+    })
+    .await;
     assert_eq!(server.behaviour.initialized.lock().unwrap().len(), 1);
 }
 
@@ -204,23 +302,41 @@ async fn tools_that_change_are_listed_anew() {
 
 #[tokio::test]
 async fn the_headers_open_the_door() {
-    let behaviour = || Behaviour { token: Some("Bearer fake-token-1234"), ..Behaviour::default() };
+    let behaviour = || Behaviour {
+        token: Some("Bearer fake-token-1234"),
+        ..Behaviour::default()
+    };
     let server = Server::start_with(behaviour());
     let with = |token: &str| Endpoint {
-        headers: SecretHeaders::new([("Authorization".to_owned(), SecretString::from(token))]).unwrap(),
+        headers: SecretHeaders::new([("Authorization".to_owned(), SecretString::from(token))])
+            .unwrap(),
         ..endpoint(&server.url())
     };
-    assert!(probe(&client(), &with("Bearer fake-token-1234"), LIMIT).await.is_ok());
-    let error = probe(&client(), &with("Bearer fake-token-0000"), LIMIT).await.unwrap_err();
+    assert!(
+        probe(&client(), &with("Bearer fake-token-1234"), LIMIT)
+            .await
+            .is_ok()
+    );
+    let error = probe(&client(), &with("Bearer fake-token-0000"), LIMIT)
+        .await
+        .unwrap_err();
     assert!(matches!(error, ConnectError::Unauthorized(_)), "{error:?}");
-    assert!(!format!("{error} {error:?}").contains("fake-token"), "{error:?}");
+    assert!(
+        !format!("{error} {error:?}").contains("fake-token"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_probe_says_who_answers_and_with_what() {
     let server = Server::start(&["menu_list", "drop_tables", "stock"]);
-    let found = probe(&client(), &endpoint(&server.url()), LIMIT).await.unwrap();
-    assert_eq!((found.server_name.as_str(), found.server_version.as_str()), ("shop", "1.2.3"));
+    let found = probe(&client(), &endpoint(&server.url()), LIMIT)
+        .await
+        .unwrap();
+    assert_eq!(
+        (found.server_name.as_str(), found.server_version.as_str()),
+        ("shop", "1.2.3")
+    );
     assert_eq!(found.protocol_version, "2025-11-25");
     let names: Vec<_> = found.tools.iter().map(|tool| tool.name.as_str()).collect();
     assert_eq!(names, ["menu_list", "drop_tables", "stock"]);
@@ -230,15 +346,31 @@ async fn a_probe_says_who_answers_and_with_what() {
 async fn a_probe_that_fails_says_of_which_kind_it_is() {
     let shop = Server::start(&[]);
     let web = MockServer::start().await;
-    Mock::given(method("POST")).respond_with(ResponseTemplate::new(200).set_body_raw("<html>", "text/html")).mount(&web).await;
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(200).set_body_raw("<html>", "text/html"))
+        .mount(&web)
+        .await;
     let busy = MockServer::start().await;
-    Mock::given(method("POST")).respond_with(ResponseTemplate::new(503)).mount(&busy).await;
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(503))
+        .mount(&busy)
+        .await;
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
 
-    let probed = async |url: &str| probe(&client(), &endpoint(url), Duration::from_millis(500)).await.unwrap_err();
+    let probed = async |url: &str| {
+        probe(&client(), &endpoint(url), Duration::from_millis(500))
+            .await
+            .unwrap_err()
+    };
     let error = probed("http://169.254.169.254/mcp").await;
-    assert!(matches!(error, ConnectError::AddressNotAllowed(_)), "{error:?}");
+    assert!(
+        matches!(error, ConnectError::AddressNotAllowed(_)),
+        "{error:?}"
+    );
     let error = probed(&format!("http://{gone}/mcp")).await;
     assert!(matches!(error, ConnectError::Unreachable(_)), "{error:?}");
     let error = probed(&busy.uri()).await;
@@ -257,7 +389,10 @@ async fn a_conduit_that_is_dropped_is_not_connected_again() {
     let conduit = conduit(&server);
     assert_eq!(tools(&conduit).await, ["menu_list"]);
     server.kill();
-    until("a call finds the server down", async || call(&conduit, "menu_list").await.is_err()).await;
+    until("a call finds the server down", async || {
+        call(&conduit, "menu_list").await.is_err()
+    })
+    .await;
     let link = Arc::downgrade(&conduit.link);
     drop(conduit);
     until("nothing holds the link", async || link.upgrade().is_none()).await;

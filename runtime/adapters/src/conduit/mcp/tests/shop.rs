@@ -16,11 +16,14 @@ use axum::{
 use rmcp::{
     RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, InitializeResult, JsonObject,
-        ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
+        InitializeResult, JsonObject, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
+        ServerConfig, Tool,
     },
     service::{NotificationContext, Peer, RequestContext},
-    transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager},
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
+    },
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -43,7 +46,10 @@ struct Shop(Arc<Behaviour>);
 
 impl ServerHandler for Shop {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_tool_list_changed()
+            .build();
         let mut info = InitializeResult::new(capabilities);
         info.server_info = Implementation::new("shop", "1.2.3");
         info
@@ -59,13 +65,18 @@ impl ServerHandler for Shop {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, rmcp::ErrorData> {
-        let from: usize = request.and_then(|request| request.cursor).map_or(0, |cursor| cursor.parse().unwrap());
+        let from: usize = request
+            .and_then(|request| request.cursor)
+            .map_or(0, |cursor| cursor.parse().unwrap());
         let names = self.0.tools.lock().unwrap().clone();
         let schema = json!({"type": "object", "properties": {"drink": {"type": "string"}}});
-        let Value::Object(schema) = schema else { unreachable!() };
+        let Value::Object(schema) = schema else {
+            unreachable!()
+        };
         let page = names.iter().skip(from).take(2);
-        let mut result = ListToolsResult::default();
-        result.tools = page.map(|name| Tool::new(name.clone(), format!("What {name} does."), schema.clone())).collect();
+        let described =
+            page.map(|name| Tool::new(name.clone(), format!("What {name} does."), schema.clone()));
+        let mut result = ListToolsResult::with_all_items(described.collect());
         result.next_cursor = (from + 2 < names.len()).then(|| (from + 2).to_string());
         Ok(result)
     }
@@ -76,7 +87,11 @@ impl ServerHandler for Shop {
         _: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, rmcp::ErrorData> {
         let arguments: JsonObject = request.arguments.unwrap_or_default();
-        self.0.calls.lock().unwrap().push((request.name.to_string(), Value::Object(arguments)));
+        self.0
+            .calls
+            .lock()
+            .unwrap()
+            .push((request.name.to_string(), Value::Object(arguments)));
         let text = |text: &str| vec![ContentBlock::text(text)];
         let result = match request.name.as_ref() {
             "menu_list" => CallToolResult::success([text("flat white"), text("tea")].concat()),
@@ -84,7 +99,12 @@ impl ServerHandler for Shop {
             "refund" => CallToolResult::error(text("only a manager may refund")),
             "slow" => std::future::pending().await,
             "huge" => CallToolResult::success(text(&"é".repeat(100_000))),
-            other => return Err(rmcp::ErrorData::invalid_params(format!("there is no tool {other}"), None)),
+            other => {
+                return Err(rmcp::ErrorData::invalid_params(
+                    format!("there is no tool {other}"),
+                    None,
+                ));
+            }
         };
         Ok(result.into())
     }
@@ -99,11 +119,18 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn start(tools: &[&str]) -> Self {
-        Self::start_with(Behaviour { tools: names(tools), ..Behaviour::default() })
+        Self::start_with(Behaviour {
+            tools: names(tools),
+            ..Behaviour::default()
+        })
     }
 
     pub(super) fn start_with(behaviour: Behaviour) -> Self {
-        let mut server = Self { address: ([127, 0, 0, 1], 0).into(), behaviour: Arc::new(behaviour), runtime: None };
+        let mut server = Self {
+            address: ([127, 0, 0, 1], 0).into(),
+            behaviour: Arc::new(behaviour),
+            runtime: None,
+        };
         server.start_again();
         server
     }
@@ -117,7 +144,13 @@ impl Server {
     }
 
     pub(super) fn calls(&self) -> Vec<String> {
-        self.behaviour.calls.lock().unwrap().iter().map(|(name, _)| name.clone()).collect()
+        self.behaviour
+            .calls
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     pub(super) fn requests(&self) -> usize {
@@ -134,7 +167,11 @@ impl Server {
     /// Starts it again at the same address.
     pub(super) fn start_again(&mut self) {
         self.kill();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
         let listener = listen(self.address);
         self.address = listener.local_addr().unwrap();
         let behaviour = self.behaviour.clone();
@@ -146,8 +183,15 @@ impl Server {
                 Arc::new(LocalSessionManager::default()),
                 StreamableHttpServerConfig::default(),
             );
-            let door = middleware::from_fn(move |request: Request, next: Next| enter(behaviour.clone(), request, next));
-            axum::serve(listener, Router::new().nest_service("/mcp", service).layer(door)).await.unwrap();
+            let door = middleware::from_fn(move |request: Request, next: Next| {
+                enter(behaviour.clone(), request, next)
+            });
+            axum::serve(
+                listener,
+                Router::new().nest_service("/mcp", service).layer(door),
+            )
+            .await
+            .unwrap();
         });
         self.runtime = Some(runtime);
     }
@@ -176,9 +220,14 @@ fn listen(address: SocketAddr) -> std::net::TcpListener {
 
 async fn enter(behaviour: Arc<Behaviour>, request: Request, next: Next) -> Response {
     *behaviour.requests.lock().unwrap() += 1;
-    let token = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+    let token = request
+        .headers()
+        .get("authorization")
+        .and_then(|value| value.to_str().ok());
     match behaviour.token {
-        Some(wanted) if token != Some(wanted) => (StatusCode::UNAUTHORIZED, "who are you?").into_response(),
+        Some(wanted) if token != Some(wanted) => {
+            (StatusCode::UNAUTHORIZED, "who are you?").into_response()
+        }
         _ => next.run(request).await,
     }
 }

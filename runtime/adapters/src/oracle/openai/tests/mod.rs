@@ -15,7 +15,10 @@ use eywa_weave::{
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
-use wiremock::{Mock, MockServer, ResponseTemplate, matchers::{header, method, path}};
+use wiremock::{
+    Mock, MockServer, ResponseTemplate,
+    matchers::{header, method, path},
+};
 
 use super::OpenAi;
 
@@ -24,11 +27,19 @@ const KEY: &str = "sk-not-a-real-key";
 fn client() -> GuardedClient {
     // Another test of the process may have installed it.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    GuardedClient::new(Arc::new(Policy { loopback: true, ..Policy::default() }))
+    GuardedClient::new(Arc::new(Policy {
+        loopback: true,
+        ..Policy::default()
+    }))
 }
 
 fn oracle_at(base_url: &str) -> OpenAi {
-    OpenAi::new(client(), &Url::parse(base_url).unwrap(), "gpt-5-mini", Some(SecretString::from(KEY)))
+    OpenAi::new(
+        client(),
+        &Url::parse(base_url).unwrap(),
+        "gpt-5-mini",
+        Some(SecretString::from(KEY)),
+    )
 }
 
 /// A stand-in that gives one answer to every question that is asked with the key.
@@ -50,12 +61,19 @@ fn oracle(server: &MockServer) -> OpenAi {
 /// The body of the one request that the stand-in got.
 async fn asked(server: &MockServer) -> Value {
     let requests = server.received_requests().await.unwrap();
-    assert_eq!(requests.len(), 1, "an Oracle asks once: retries are the Weave's");
+    assert_eq!(
+        requests.len(),
+        1,
+        "an Oracle asks once: retries are the Weave's"
+    );
     requests[0].body_json().unwrap()
 }
 
 fn person(text: &str) -> Turn {
-    Turn::User { text: text.to_owned(), attachments: Vec::new() }
+    Turn::User {
+        text: text.to_owned(),
+        attachments: Vec::new(),
+    }
 }
 
 fn tool(name: &str) -> Arc<ToolSpec> {
@@ -67,15 +85,30 @@ fn tool(name: &str) -> Arc<ToolSpec> {
 }
 
 fn call(id: &str, name: &str, arguments: Value) -> ToolCall {
-    ToolCall { id: id.to_owned(), name: name.to_owned(), arguments }
+    ToolCall {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        arguments,
+    }
 }
 
 fn question<'a>(turns: &'a [Turn], tools: &'a [Arc<ToolSpec>]) -> Question<'a> {
-    Question { system: "You serve coffee.", turns, tools, temperature: None, max_tokens: None }
+    Question {
+        system: "You serve coffee.",
+        turns,
+        tools,
+        temperature: None,
+        max_tokens: None,
+    }
 }
 
 async fn ask(oracle: &OpenAi, on_text: Option<OnText<'_>>) -> Result<Reply, OracleError> {
-    oracle.ask(question(&[person("A flat white, please.")], &[tool("place_order")]), on_text).await
+    oracle
+        .ask(
+            question(&[person("A flat white, please.")], &[tool("place_order")]),
+            on_text,
+        )
+        .await
 }
 
 /// A whole answer with this message.

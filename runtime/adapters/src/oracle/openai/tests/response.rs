@@ -3,18 +3,32 @@ use eywa_weave::ports::oracle::{Fault, Stop, Usage};
 use super::*;
 
 async fn answered(body: Value) -> Result<Reply, OracleError> {
-    let server = stand_in(ResponseTemplate::new(200).insert_header("x-request-id", "req_7").set_body_json(body)).await;
+    let server = stand_in(
+        ResponseTemplate::new(200)
+            .insert_header("x-request-id", "req_7")
+            .set_body_json(body),
+    )
+    .await;
     ask(&oracle(&server), None).await
 }
 
 #[tokio::test]
 async fn an_answer_comes_with_its_usage_and_the_requests_id() {
-    let reply = answered(completion(json!({"role": "assistant", "content": "Coming!", "refusal": null}), "stop")).await.unwrap();
+    let reply = answered(completion(
+        json!({"role": "assistant", "content": "Coming!", "refusal": null}),
+        "stop",
+    ))
+    .await
+    .unwrap();
     let expected = Reply {
         text: "Coming!".into(),
         calls: Vec::new(),
         stop: Stop::End,
-        usage: Usage { input: 120, output: 8, cached: 64 },
+        usage: Usage {
+            input: 120,
+            output: 8,
+            cached: 64,
+        },
         request_id: Some("req_7".into()),
     };
     assert_eq!(reply, expected);
@@ -30,7 +44,10 @@ async fn parallel_calls_keep_their_order_and_ids() {
     assert_eq!(reply.stop, Stop::Tools);
     assert_eq!(
         reply.calls,
-        [call("call_a", "place_order", json!({"drink": "latte"})), call("call_b", "place_order", json!({"drink": "tea"}))]
+        [
+            call("call_a", "place_order", json!({"drink": "latte"})),
+            call("call_b", "place_order", json!({"drink": "tea"}))
+        ]
     );
 }
 
@@ -43,7 +60,14 @@ async fn arguments_that_are_no_json_are_kept_for_the_schema_to_refuse() {
         (json!({"drink": "tea"}), json!({"drink": "tea"})),
     ] {
         let message = json!({"tool_calls": [{"id": "c", "function": {"name": "place_order", "arguments": arguments}}]});
-        assert_eq!(answered(completion(message, "tool_calls")).await.unwrap().calls[0].arguments, value);
+        assert_eq!(
+            answered(completion(message, "tool_calls"))
+                .await
+                .unwrap()
+                .calls[0]
+                .arguments,
+            value
+        );
     }
 }
 
@@ -61,37 +85,78 @@ async fn a_call_without_an_id_gets_one() {
 #[tokio::test]
 async fn a_tool_is_called_by_the_name_it_has_here() {
     let wire = super::super::request::wire_name("shop.refund").into_owned();
-    let message = json!({"tool_calls": [{"id": "c", "function": {"name": wire, "arguments": "{}"}}]});
-    let server = stand_in(ResponseTemplate::new(200).set_body_json(completion(message, "tool_calls"))).await;
-    let reply = oracle(&server).ask(question(&[person("Hi.")], &[tool("shop.refund")]), None).await.unwrap();
+    let message =
+        json!({"tool_calls": [{"id": "c", "function": {"name": wire, "arguments": "{}"}}]});
+    let server =
+        stand_in(ResponseTemplate::new(200).set_body_json(completion(message, "tool_calls"))).await;
+    let reply = oracle(&server)
+        .ask(question(&[person("Hi.")], &[tool("shop.refund")]), None)
+        .await
+        .unwrap();
     assert_eq!(reply.calls[0].name, "shop.refund");
     assert_eq!(asked(&server).await["tools"][0]["function"]["name"], wire);
 }
 
 #[tokio::test]
 async fn the_reason_for_stopping_is_kept() {
-    for (finish, stop) in [("stop", Stop::End), ("length", Stop::Length), ("content_filter", Stop::Policy)] {
-        assert_eq!(answered(completion(json!({"content": "Well"}), finish)).await.unwrap().stop, stop, "{finish}");
+    for (finish, stop) in [
+        ("stop", Stop::End),
+        ("length", Stop::Length),
+        ("content_filter", Stop::Policy),
+    ] {
+        assert_eq!(
+            answered(completion(json!({"content": "Well"}), finish))
+                .await
+                .unwrap()
+                .stop,
+            stop,
+            "{finish}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_refusal_is_policy_and_its_words_are_the_text() {
-    let reply = answered(completion(json!({"content": null, "refusal": "I cannot help with that."}), "stop")).await.unwrap();
-    assert_eq!((reply.stop, reply.text.as_str()), (Stop::Policy, "I cannot help with that."));
+    let reply = answered(completion(
+        json!({"content": null, "refusal": "I cannot help with that."}),
+        "stop",
+    ))
+    .await
+    .unwrap();
+    assert_eq!(
+        (reply.stop, reply.text.as_str()),
+        (Stop::Policy, "I cannot help with that.")
+    );
 }
 
 #[tokio::test]
 async fn what_is_no_chat_completion_is_malformed() {
-    for body in [json!({"choices": []}), json!({"choices": null}), json!([1]), json!({"choices": [{"message": {"content": 7}}]})] {
-        assert_eq!(answered(body.clone()).await.unwrap_err().fault, Fault::Malformed, "{body}");
+    for body in [
+        json!({"choices": []}),
+        json!({"choices": null}),
+        json!([1]),
+        json!({"choices": [{"message": {"content": 7}}]}),
+    ] {
+        assert_eq!(
+            answered(body.clone()).await.unwrap_err().fault,
+            Fault::Malformed,
+            "{body}"
+        );
     }
 }
 
 #[tokio::test]
 async fn an_answer_beyond_the_limit_is_not_read() {
-    let server = stand_in(ResponseTemplate::new(200).set_body_raw(vec![b' '; super::super::LONGEST_ANSWER + 1], "application/json")).await;
+    let server = stand_in(ResponseTemplate::new(200).set_body_raw(
+        vec![b' '; super::super::LONGEST_ANSWER + 1],
+        "application/json",
+    ))
+    .await;
     let error = ask(&oracle(&server), None).await.unwrap_err();
     assert_eq!(error.fault, Fault::Malformed);
-    assert!(error.message.contains("more than 8388608 bytes"), "{}", error.message);
+    assert!(
+        error.message.contains("more than 8388608 bytes"),
+        "{}",
+        error.message
+    );
 }

@@ -4,7 +4,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 
 fn events(chunks: &[Value]) -> String {
-    let mut body: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+    let mut body: String = chunks
+        .iter()
+        .map(|chunk| format!("data: {chunk}\n\n"))
+        .collect();
     body.push_str("data: [DONE]\n\n");
     body
 }
@@ -17,11 +20,16 @@ fn chunk(delta: Value, finish: Option<&str>) -> Value {
 }
 
 fn call_piece(index: Value, id: Option<&str>, name: Option<&str>, arguments: &str) -> Value {
-    chunk(json!({"tool_calls": [{"index": index, "id": id, "function": {"name": name, "arguments": arguments}}]}), None)
+    chunk(
+        json!({"tool_calls": [{"index": index, "id": id, "function": {"name": name, "arguments": arguments}}]}),
+        None,
+    )
 }
 
 fn streamed(body: String) -> ResponseTemplate {
-    ResponseTemplate::new(200).insert_header("x-request-id", "req_8").set_body_raw(body, "text/event-stream; charset=utf-8")
+    ResponseTemplate::new(200)
+        .insert_header("x-request-id", "req_8")
+        .set_body_raw(body, "text/event-stream; charset=utf-8")
 }
 
 /// What came piece by piece, and what came of it.
@@ -49,19 +57,29 @@ async fn text_is_heard_as_it_comes_and_the_reply_holds_the_whole() {
         text: "Coming ☕".into(),
         calls: Vec::new(),
         stop: Stop::End,
-        usage: Usage { input: 9, output: 3, cached: 4 },
+        usage: Usage {
+            input: 9,
+            output: 3,
+            cached: 4,
+        },
         request_id: Some("req_8".into()),
     };
     assert_eq!(reply.unwrap(), expected);
     let body = asked(&server).await;
-    assert_eq!((&body["stream"], &body["stream_options"]), (&json!(true), &json!({"include_usage": true})));
+    assert_eq!(
+        (&body["stream"], &body["stream_options"]),
+        (&json!(true), &json!({"include_usage": true}))
+    );
 }
 
 #[tokio::test]
 async fn parallel_calls_are_put_together_from_their_pieces() {
     let one = json!({"drink": "latte"});
     let two = json!({"drink": "tea"});
-    let expected = [call("call_a", "place_order", one), call("call_b", "place_order", two)];
+    let expected = [
+        call("call_a", "place_order", one),
+        call("call_b", "place_order", two),
+    ];
     let name = Some("place_order");
     for pieces in [
         // As OpenAI sends them.
@@ -90,18 +108,34 @@ async fn parallel_calls_are_put_together_from_their_pieces() {
         chunks.push(chunk(json!({}), Some("tool_calls")));
         let (_, reply) = heard(&stand_in(streamed(events(&chunks))).await).await;
         let reply = reply.unwrap();
-        assert_eq!((reply.calls.as_slice(), reply.stop), (expected.as_slice(), Stop::Tools));
+        assert_eq!(
+            (reply.calls.as_slice(), reply.stop),
+            (expected.as_slice(), Stop::Tools)
+        );
     }
 }
 
 #[tokio::test]
 async fn a_failure_in_the_middle_has_its_class() {
     for (error, fault) in [
-        (json!({"message": "The server had an error", "type": "server_error"}), Fault::Overloaded),
-        (json!({"message": "Slow down", "code": "rate_limit_exceeded"}), Fault::RateLimited(None)),
-        (json!({"message": "No", "code": "content_filter"}), Fault::Refused),
+        (
+            json!({"message": "The server had an error", "type": "server_error"}),
+            Fault::Overloaded,
+        ),
+        (
+            json!({"message": "Slow down", "code": "rate_limit_exceeded"}),
+            Fault::RateLimited(None),
+        ),
+        (
+            json!({"message": "No", "code": "content_filter"}),
+            Fault::Refused,
+        ),
     ] {
-        let server = stand_in(streamed(events(&[chunk(json!({"content": "Com"}), None), json!({"error": error})]))).await;
+        let server = stand_in(streamed(events(&[
+            chunk(json!({"content": "Com"}), None),
+            json!({"error": error}),
+        ])))
+        .await;
         let (pieces, reply) = heard(&server).await;
         assert_eq!(pieces, ["Com"]);
         assert_eq!(reply.unwrap_err().fault, fault);
@@ -124,18 +158,30 @@ async fn a_connection_that_breaks_in_the_middle_may_be_tried_again() {
         let mut request = [0; 4096];
         assert!(stream.read(&mut request).await.unwrap() > 0);
         let event = format!("data: {}\n\n", chunk(json!({"content": "Com"}), None));
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9999\r\n\r\n";
-        stream.write_all(format!("{head}{event}").as_bytes()).await.unwrap();
+        let head =
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 9999\r\n\r\n";
+        stream
+            .write_all(format!("{head}{event}").as_bytes())
+            .await
+            .unwrap();
     });
     let mut on_text = |_: &str| {};
-    let error = ask(&oracle_at(&format!("http://{address}/v1")), Some(&mut on_text)).await.unwrap_err();
+    let error = ask(
+        &oracle_at(&format!("http://{address}/v1")),
+        Some(&mut on_text),
+    )
+    .await
+    .unwrap_err();
     assert_eq!(error.fault, Fault::TimedOut);
     server.await.unwrap();
 }
 
 #[tokio::test]
 async fn a_server_that_does_not_stream_is_understood_all_the_same() {
-    let server = stand_in(ResponseTemplate::new(200).set_body_json(completion(json!({"content": "Coming!"}), "stop"))).await;
+    let server = stand_in(
+        ResponseTemplate::new(200).set_body_json(completion(json!({"content": "Coming!"}), "stop")),
+    )
+    .await;
     let (pieces, reply) = heard(&server).await;
     assert!(pieces.is_empty());
     assert_eq!(reply.unwrap().text, "Coming!");
@@ -143,7 +189,11 @@ async fn a_server_that_does_not_stream_is_understood_all_the_same() {
 
 #[tokio::test]
 async fn a_stream_without_end_is_given_up() {
-    let endless = format!("data: {}\n\n", chunk(json!({"content": "x".repeat(1000)}), None)).repeat(9000);
+    let endless = format!(
+        "data: {}\n\n",
+        chunk(json!({"content": "x".repeat(1000)}), None)
+    )
+    .repeat(9000);
     let (_, reply) = heard(&stand_in(streamed(endless)).await).await;
     assert_eq!(reply.unwrap_err().fault, Fault::Malformed);
 }
