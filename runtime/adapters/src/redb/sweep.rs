@@ -91,6 +91,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_session_that_nobody_touched_for_long_is_forgotten_unless_a_human_has_it() {
+        let before = now();
         let folder = tempfile::tempdir().unwrap();
         let redb = Redb::open(folder.path(), "barista").unwrap();
         let (echoes, memory, vigil) = (
@@ -116,13 +117,10 @@ mod tests {
             .await
             .unwrap();
 
-        let touched = now();
-        redb.write(move |txn| sweep(txn, touched.saturating_sub(1)))
-            .await
-            .unwrap();
+        redb.write(move |txn| sweep(txn, before)).await.unwrap();
         assert_eq!(echoes.recent(&ana, 9).await.unwrap(), said);
 
-        let long_after = touched + millis(KEPT);
+        let long_after = now() + millis(KEPT);
         redb.write(move |txn| sweep(txn, long_after)).await.unwrap();
         assert_eq!(echoes.recent(&ana, 9).await.unwrap(), []);
         assert_eq!(memory.tally(&ana, Tally::Tokens, 0).await.unwrap(), 0);

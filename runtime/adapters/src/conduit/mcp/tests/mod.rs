@@ -206,11 +206,11 @@ async fn a_call_that_may_have_taken_effect_is_not_made_again() {
 #[tokio::test]
 async fn a_slow_tool_ends_with_the_limit_and_its_session_serves_on() {
     let server = Server::start(&["slow", "menu_list"]);
-    let conduit = conduit_within(&server.url(), Duration::from_millis(500));
+    let conduit = conduit_within(&server.url(), Duration::from_secs(2));
     assert_eq!(tools(&conduit).await.len(), 2);
     let error = call(&conduit, "slow").await.unwrap_err();
     assert!(
-        error.contains("not known whether the call took effect: no answer within 500ms"),
+        error.contains("not known whether the call took effect: no answer within 2s"),
         "{error}"
     );
     until("the next call is answered", async || {
@@ -252,11 +252,11 @@ async fn a_server_that_never_answers_costs_its_timeout_once() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let conduit = conduit_within(
         &format!("http://{}/mcp", listener.local_addr().unwrap()),
-        Duration::from_millis(300),
+        Duration::from_secs(1),
     );
     let error = conduit.tools().await.unwrap_err().to_string();
     assert!(
-        error.contains("shop-tools") && error.contains("300ms"),
+        error.contains("shop-tools") && error.contains("within 1s"),
         "{error}"
     );
     let began = Instant::now();
@@ -264,7 +264,7 @@ async fn a_server_that_never_answers_costs_its_timeout_once() {
         assert!(call(&conduit, "menu_list").await.is_err());
     }
     assert!(
-        began.elapsed() < Duration::from_millis(300),
+        began.elapsed() < Duration::from_secs(1),
         "it was waited for again: {:?}",
         began.elapsed()
     );
@@ -362,7 +362,7 @@ async fn a_probe_that_fails_says_of_which_kind_it_is() {
         .unwrap();
 
     let probed = async |url: &str| {
-        probe(&client(), &endpoint(url), Duration::from_millis(500))
+        probe(&client(), &endpoint(url), Duration::from_secs(2))
             .await
             .unwrap_err()
     };
