@@ -60,7 +60,10 @@ fn write(running: &Running) -> Result<()> {
     let file = file();
     let written = || -> Result<()> {
         if let Some(folder) = file.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(folder)?;
         }
         let next = file.with_extension("next");
         let _ = fs::remove_file(&next);
@@ -70,19 +73,28 @@ fn write(running: &Running) -> Result<()> {
         fs::rename(&next, &file)?;
         Ok(())
     };
-    written().with_context(|| format!("{} cannot be written, and eywa chat needs it", file.display()))
+    written().with_context(|| {
+        format!(
+            "{} cannot be written, and eywa chat needs it",
+            file.display()
+        )
+    })
 }
 
 /// The `eywa up` that runs, if one does.
 pub(crate) fn find() -> Option<Running> {
     let running: Running = serde_json::from_slice(&fs::read(file()).ok()?).ok()?;
-    PathBuf::from(format!("/proc/{}", running.pid)).exists().then_some(running)
+    PathBuf::from(format!("/proc/{}", running.pid))
+        .exists()
+        .then_some(running)
 }
 
 /// Where the file is: in the person's runtime folder, or where they keep state.
 fn file() -> PathBuf {
-    let folder = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).or_else(|| {
-        std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"))
-    });
-    folder.unwrap_or_else(std::env::temp_dir).join("eywa/up.json")
+    let folder = std::env::var_os("XDG_RUNTIME_DIR")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));
+    folder
+        .unwrap_or_else(std::env::temp_dir)
+        .join("eywa/up.json")
 }

@@ -1,10 +1,6 @@
 //! From a folder of manifests to what a runtime runs, by the same checks and the same `compile` as a cluster's.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    path::Path,
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
 use anyhow::{Context as _, Result};
 use eywa_crds::{
@@ -26,7 +22,10 @@ pub(crate) struct Loaded {
 /// Reads a folder.
 pub(crate) fn read(dir: &Path) -> Result<Manifests> {
     Manifests::read(dir).with_context(|| {
-        format!("{} cannot be read; name the folder that your Spirit's YAML is in", dir.display())
+        format!(
+            "{} cannot be read; name the folder that your Spirit's YAML is in",
+            dir.display()
+        )
     })
 }
 
@@ -38,8 +37,10 @@ pub(crate) fn compile(
     services: &[(String, SocketAddr)],
 ) -> Loaded {
     let mut surroundings = manifests.surroundings(namespace, defaults.clone());
-    surroundings.services =
-        services.iter().map(|(name, address)| (name.clone(), address.to_string())).collect();
+    surroundings.services = services
+        .iter()
+        .map(|(name, address)| (name.clone(), address.to_string()))
+        .collect();
     let mut problems = manifests.problems.clone();
     let mut configs = BTreeMap::new();
     for (name, spirit) in &manifests.spirits {
@@ -51,17 +52,30 @@ pub(crate) fn compile(
             Err(wrong) => problems.extend(wrong.iter().map(|problem| manifests.locate(problem))),
         }
     }
-    Loaded { manifests, configs, problems }
+    Loaded {
+        manifests,
+        configs,
+        problems,
+    }
 }
 
 /// What `eywa up` decides for every Spirit: state in this process, and loopback within reach.
 pub(crate) fn local_defaults() -> Defaults {
-    let network = Policy { loopback: true, ..Policy::default() };
-    Defaults { network, stores: DefaultStores::Embedded }
+    let network = Policy {
+        loopback: true,
+        ..Policy::default()
+    };
+    Defaults {
+        network,
+        stores: DefaultStores::Embedded,
+    }
 }
 
 /// What a cluster with the chart's own values decides.
 pub(crate) fn cluster_defaults() -> Defaults {
     let stores = DefaultStores::Redis(RedisUrls::Plain("redis://the-charts-own".to_owned()));
-    Defaults { network: Policy::default(), stores }
+    Defaults {
+        network: Policy::default(),
+        stores,
+    }
 }

@@ -29,7 +29,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
         eprintln!("error: TLS was set up twice; this is a fault of this program");
         return ExitCode::FAILURE;
     }

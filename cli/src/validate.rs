@@ -19,7 +19,9 @@ pub(crate) struct Validate {
 impl Validate {
     pub(crate) fn run(&self) -> ExitCode {
         let loaded = match load::read(&self.dir) {
-            Ok(manifests) => load::compile(manifests, &self.namespace, &load::cluster_defaults(), &[]),
+            Ok(manifests) => {
+                load::compile(manifests, &self.namespace, &load::cluster_defaults(), &[])
+            }
             Err(error) => {
                 eprintln!("error: {error:#}");
                 return ExitCode::FAILURE;
@@ -29,7 +31,10 @@ impl Validate {
             eprintln!("note: {ignored} is not of a kind that Eywa runs; it was not checked");
         }
         if loaded.problems.is_empty() {
-            let (spirits, conduits) = (loaded.manifests.spirits.len(), loaded.manifests.conduits.len());
+            let (spirits, conduits) = (
+                loaded.manifests.spirits.len(),
+                loaded.manifests.conduits.len(),
+            );
             println!("ok: {spirits} Spirit(s) and {conduits} Conduit(s)");
             return ExitCode::SUCCESS;
         }

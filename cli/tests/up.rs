@@ -1,5 +1,11 @@
 //! `eywa up`, `eywa chat` and `eywa validate`, as a person runs them.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
 use std::{
     fs,
     io::{BufRead as _, BufReader},
@@ -66,8 +72,13 @@ impl Machine {
 
     fn eywa(&self) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("eywa"));
-        command.env("HOME", self.home.path()).env("XDG_RUNTIME_DIR", self.home.path().join("run"));
-        command.env_remove("XDG_STATE_HOME").env_remove("KUBECONFIG").env_remove("RUST_LOG");
+        command
+            .env("HOME", self.home.path())
+            .env("XDG_RUNTIME_DIR", self.home.path().join("run"));
+        command
+            .env_remove("XDG_STATE_HOME")
+            .env_remove("KUBECONFIG")
+            .env_remove("RUST_LOG");
         command
     }
 
@@ -83,15 +94,29 @@ impl Machine {
         let (send, lines) = mpsc::channel();
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let told = send.clone();
-        thread::spawn(move || BufReader::new(out).lines().map_while(Result::ok).for_each(|line| drop(told.send(line))));
-        thread::spawn(move || BufReader::new(err).lines().map_while(Result::ok).for_each(|line| drop(send.send(line))));
+        thread::spawn(move || {
+            BufReader::new(out)
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|line| drop(told.send(line)))
+        });
+        thread::spawn(move || {
+            BufReader::new(err)
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|line| drop(send.send(line)))
+        });
         let up = Up { child, lines };
         up.says("Ctrl-C stops");
         up
     }
 
     fn chat(&self, message: &str) -> String {
-        let output = self.eywa().args(["chat", "parrot", "--message", message]).output().unwrap();
+        let output = self
+            .eywa()
+            .args(["chat", "parrot", "--message", message])
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", said(&output));
         said(&output)
     }
@@ -102,7 +127,10 @@ impl Up {
     fn says(&self, what: &str) -> String {
         let (deadline, mut before) = (Instant::now() + WITHIN, Vec::new());
         loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) if line.contains(what) => return line,
                 Ok(line) => before.push(line),
                 Err(_) => panic!("it never said {what:?}, but:\n{}", before.join("\n")),
@@ -113,7 +141,13 @@ impl Up {
     /// Ctrl-C.
     fn interrupt(mut self) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
         self.says("stopped");
         assert!(self.child.wait().unwrap().success());
     }
@@ -136,7 +170,11 @@ fn a_folder_is_run_and_talked_to_and_stopped() {
     let up = machine.up();
     assert_eq!(machine.chat("hello"), "parrot: Hello yourself.\n");
     up.interrupt();
-    let nobody = machine.eywa().args(["chat", "parrot", "-m", "hello"]).output().unwrap();
+    let nobody = machine
+        .eywa()
+        .args(["chat", "parrot", "-m", "hello"])
+        .output()
+        .unwrap();
     assert!(!nobody.status.success());
     assert!(said(&nobody).contains("eywa up"), "{}", said(&nobody));
 }
@@ -145,13 +183,22 @@ fn a_folder_is_run_and_talked_to_and_stopped() {
 fn an_edit_takes_effect_and_a_wrong_one_leaves_what_ran_before() {
     let machine = Machine::new();
     let up = machine.up();
-    machine.write("parrot.yaml", &SPIRIT.replace("Hello yourself.", "Good day."));
+    machine.write(
+        "parrot.yaml",
+        &SPIRIT.replace("Hello yourself.", "Good day."),
+    );
     up.says("runs as edited");
     assert_eq!(machine.chat("hello"), "parrot: Good day.\n");
 
-    machine.write("parrot.yaml", &SPIRIT.replace("provider: scripted", "provder: scripted"));
+    machine.write(
+        "parrot.yaml",
+        &SPIRIT.replace("provider: scripted", "provder: scripted"),
+    );
     let told = up.says("provder");
-    assert!(told.contains("parrot.yaml:") && told.contains("did you mean"), "{told}");
+    assert!(
+        told.contains("parrot.yaml:") && told.contains("did you mean"),
+        "{told}"
+    );
     up.says("what ran before the edit goes on");
     assert_eq!(machine.chat("hello"), "parrot: Good day.\n");
 }
@@ -162,8 +209,15 @@ fn a_vigil_in_the_folder_silences_the_spirit_and_chat_says_so() {
     let up = machine.up();
     machine.write("vigil.yaml", VIGIL);
     up.says("Active");
-    assert!(machine.chat("hello").starts_with("A human has this conversation."));
-    machine.write("vigil.yaml", &VIGIL.replace("takeover: true", "takeover: false"));
+    assert!(
+        machine
+            .chat("hello")
+            .starts_with("A human has this conversation.")
+    );
+    machine.write(
+        "vigil.yaml",
+        &VIGIL.replace("takeover: true", "takeover: false"),
+    );
     up.says("Released");
     assert_eq!(machine.chat("hello"), "parrot: Hello yourself.\n");
 }
@@ -177,17 +231,29 @@ fn a_takeover_outlives_a_process_that_is_killed() {
     drop(up);
     fs::remove_file(machine.spirits().join("vigil.yaml")).unwrap();
     let _up = machine.up();
-    assert!(machine.chat("hello").starts_with("A human has this conversation."));
+    assert!(
+        machine
+            .chat("hello")
+            .starts_with("A human has this conversation.")
+    );
 }
 
 #[test]
 fn two_at_a_time_on_one_folder_are_told_apart() {
     let machine = Machine::new();
     let _up = machine.up();
-    let second = machine.eywa().args(["up", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).arg(machine.spirits()).output();
+    let second = machine
+        .eywa()
+        .args(["up", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .arg(machine.spirits())
+        .output();
     let second = second.unwrap();
     assert!(!second.status.success());
-    assert!(said(&second).contains("in use by another process"), "{}", said(&second));
+    assert!(
+        said(&second).contains("in use by another process"),
+        "{}",
+        said(&second)
+    );
 }
 
 #[test]
@@ -197,16 +263,30 @@ fn validate_says_file_line_and_fix_and_fails() {
     let sound = validate(&machine.spirits());
     assert!(sound.status.success(), "{}", said(&sound));
 
-    machine.write("parrot.yaml", &SPIRIT.replace("name: web, key: signing-key}}", "name: web, key: signing-kee}}"));
+    machine.write(
+        "parrot.yaml",
+        &SPIRIT.replace(
+            "name: web, key: signing-key}}",
+            "name: web, key: signing-kee}}",
+        ),
+    );
     let unsound = validate(&machine.spirits());
     let told = said(&unsound);
     assert_eq!(unsound.status.code(), Some(1), "{told}");
-    assert!(told.contains("parrot.yaml:") && told.contains("signing-kee"), "{told}");
+    assert!(
+        told.contains("parrot.yaml:") && told.contains("signing-kee"),
+        "{told}"
+    );
 }
 
 #[test]
 fn the_barista_of_the_examples_is_sound() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/barista");
-    let checked = Machine::new().eywa().arg("validate").arg(examples).output().unwrap();
+    let checked = Machine::new()
+        .eywa()
+        .arg("validate")
+        .arg(examples)
+        .output()
+        .unwrap();
     assert!(checked.status.success(), "{}", said(&checked));
 }

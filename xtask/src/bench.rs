@@ -10,7 +10,12 @@ pub fn task(arguments: &[String]) -> Result<()> {
         bail!("`cargo xtask bench` takes no arguments");
     }
     tools::ensure_distribution()?;
-    let build = ["build", "--release", "--package=eywa-runtime", "--package=eywa-load"];
+    let build = [
+        "build",
+        "--release",
+        "--package=eywa-runtime",
+        "--package=eywa-load",
+    ];
     process::run(paths::cargo().args(build))?;
     let programs = paths::target()?.join("release");
     let mut compare = std::process::Command::new(programs.join("eywa-load"));

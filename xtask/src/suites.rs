@@ -46,7 +46,12 @@ pub fn ci(arguments: &[String]) -> Result<()> {
 fn every_suite(programs: Programs) -> Result<()> {
     phase("tests of each crate", || {
         // Adapters are tested where their features are on; the suite on the cluster comes later.
-        let every = ["test", "--workspace", "--all-features", "--exclude=eywa-e2e"];
+        let every = [
+            "test",
+            "--workspace",
+            "--all-features",
+            "--exclude=eywa-e2e",
+        ];
         process::run(paths::cargo().args(every))
     })?;
     phase("images", || images::task(&[]))?;

@@ -40,14 +40,23 @@ pub(super) async fn find(spirit: &str, namespace: Option<&str>, user: &str) -> R
     let held = Api::<Secret>::namespaced(client.clone(), &namespace)
         .get(secret)
         .await
-        .with_context(|| format!("the Secret {namespace}/{secret} cannot be read; it holds the voice's signing key"))?;
+        .with_context(|| {
+            format!(
+                "the Secret {namespace}/{secret} cannot be read; it holds the voice's signing key"
+            )
+        })?;
     let bytes = held.data.as_ref().and_then(|data| data.get(key));
-    let bytes = bytes.with_context(|| format!("the Secret {namespace}/{secret} has no key {key:?}"))?;
-    let signing = std::str::from_utf8(&bytes.0).map_err(|_| anyhow!("the signing key is not text"))?;
+    let bytes =
+        bytes.with_context(|| format!("the Secret {namespace}/{secret} has no key {key:?}"))?;
+    let signing =
+        std::str::from_utf8(&bytes.0).map_err(|_| anyhow!("the signing key is not text"))?;
 
     let pods: Api<Pod> = Api::namespaced(client, &namespace);
     let ours = ListParams::default().labels(&format!("eywa.dev/spirit={spirit}"));
-    let listed = pods.list(&ours).await.with_context(|| format!("the pods of {namespace} cannot be listed"))?;
+    let listed = pods
+        .list(&ours)
+        .await
+        .with_context(|| format!("the pods of {namespace} cannot be listed"))?;
     let Some(pod) = listed.items.iter().find(|pod| is_ready(pod)) else {
         bail!("no pod of {spirit} is ready; see `kubectl -n {namespace} describe spirit {spirit}`");
     };
@@ -56,8 +65,14 @@ pub(super) async fn find(spirit: &str, namespace: Option<&str>, user: &str) -> R
 }
 
 fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.is_some_and(|all| all.iter().any(|one| one.type_ == "Ready" && one.status == "True"))
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    conditions.is_some_and(|all| {
+        all.iter()
+            .any(|one| one.type_ == "Ready" && one.status == "True")
+    })
 }
 
 /// Listens on loopback and carries each connection to the pod, for as long as the process lives.
@@ -79,7 +94,9 @@ async fn forward(pods: Api<Pod>, pod: String) -> Result<String> {
 
 async fn carry(pods: &Api<Pod>, pod: &str, mut connection: TcpStream) -> Result<()> {
     let mut forwarded = pods.portforward(pod, &[PORT]).await?;
-    let mut stream = forwarded.take_stream(PORT).context("the port-forward has no stream")?;
+    let mut stream = forwarded
+        .take_stream(PORT)
+        .context("the port-forward has no stream")?;
     copy_bidirectional(&mut connection, &mut stream).await?;
     Ok(())
 }

@@ -32,16 +32,29 @@ pub(crate) struct Chat {
 
 impl Chat {
     pub(crate) fn run(self) -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
         runtime.block_on(async {
             let talk = self.find().await?;
-            if self.messages.is_empty() { self.converse(&talk).await } else { self.say_all(&talk).await }
+            if self.messages.is_empty() {
+                self.converse(&talk).await
+            } else {
+                self.say_all(&talk).await
+            }
         })
     }
 
     async fn find(&self) -> Result<Talk> {
-        let local = if self.cluster || self.namespace.is_some() { None } else { discovery::find() };
-        let Some(running) = local else { return cluster::find(&self.spirit, self.namespace.as_deref(), &self.user).await };
+        let local = if self.cluster || self.namespace.is_some() {
+            None
+        } else {
+            discovery::find()
+        };
+        let Some(running) = local else {
+            return cluster::find(&self.spirit, self.namespace.as_deref(), &self.user).await;
+        };
         let Some(reach) = running.spirits.get(&self.spirit) else {
             let known: Vec<&str> = running.spirits.keys().map(String::as_str).collect();
             bail!(
@@ -50,7 +63,13 @@ impl Chat {
                 known.join(", ")
             );
         };
-        Talk::new(&running.url, &self.spirit, &reach.voice, &reach.key, &self.user)
+        Talk::new(
+            &running.url,
+            &self.spirit,
+            &reach.voice,
+            &reach.key,
+            &self.user,
+        )
     }
 
     async fn say_all(&self, talk: &Talk) -> Result<()> {
@@ -61,8 +80,12 @@ impl Chat {
     }
 
     async fn converse(&self, talk: &Talk) -> Result<()> {
-        println!("You talk to {} as {}. Ctrl-D ends it.", self.spirit, self.user);
-        let mut editor = rustyline::DefaultEditor::new().context("the terminal cannot be used; try --message")?;
+        println!(
+            "You talk to {} as {}. Ctrl-D ends it.",
+            self.spirit, self.user
+        );
+        let mut editor = rustyline::DefaultEditor::new()
+            .context("the terminal cannot be used; try --message")?;
         loop {
             // Reading a line blocks; a task on the runtime's own thread goes on meanwhile.
             let line = tokio::task::block_in_place(|| editor.readline("> "));

@@ -14,15 +14,32 @@ pub(super) fn answer(spirit: &str, answer: &Answer) {
 }
 
 fn render(spirit: &str, answer: &Answer, dim: bool) -> String {
-    let (on, off) = if dim { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
+    let (on, off) = if dim {
+        ("\x1b[2m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
     let mut shown = String::new();
     let detail = answer.detail.as_ref();
     for finding in detail.iter().flat_map(|detail| &detail.findings) {
-        let _ = writeln!(shown, "{on}  scout {} found: {}{off}", finding.scout, short(&finding.text));
+        let _ = writeln!(
+            shown,
+            "{on}  scout {} found: {}{off}",
+            finding.scout,
+            short(&finding.text)
+        );
     }
     for tool in detail.iter().flat_map(|detail| &detail.tools) {
-        let (failed, arguments) = (if tool.failed { "failed: " } else { "" }, short(&tool.arguments.to_string()));
-        let _ = writeln!(shown, "{on}  {}({arguments}) → {failed}{}{off}", tool.name, short(&tool.result));
+        let (failed, arguments) = (
+            if tool.failed { "failed: " } else { "" },
+            short(&tool.arguments.to_string()),
+        );
+        let _ = writeln!(
+            shown,
+            "{on}  {}({arguments}) → {failed}{}{off}",
+            tool.name,
+            short(&tool.result)
+        );
     }
     let who = detail.map_or(spirit, |detail| detail.spirit.as_str());
     let _ = match (&answer.text, answer.outcome.as_str()) {
@@ -32,9 +49,15 @@ fn render(spirit: &str, answer: &Answer, dim: bool) -> String {
             "A human has this conversation. {spirit} is silent until it is given back; what you wrote is kept for them."
         ),
         (None, "busy") => {
-            writeln!(shown, "{spirit} was still answering what came before, and discards what comes meanwhile.")
+            writeln!(
+                shown,
+                "{spirit} was still answering what came before, and discards what comes meanwhile."
+            )
         }
-        (None, "accepted") => writeln!(shown, "{spirit} is still at it; there was no answer in time."),
+        (None, "accepted") => writeln!(
+            shown,
+            "{spirit} is still at it; there was no answer in time."
+        ),
         (None, outcome) => writeln!(shown, "no answer ({outcome}): {}", answer.reason),
     };
     shown
@@ -55,7 +78,11 @@ mod tests {
     use super::*;
 
     fn shown(answer: serde_json::Value) -> String {
-        render("barista", &serde_json::from_value(answer).expect("an Answer"), false)
+        render(
+            "barista",
+            &serde_json::from_value(answer).expect("an Answer"),
+            false,
+        )
     }
 
     #[test]

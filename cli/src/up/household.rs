@@ -54,14 +54,23 @@ struct Recipe {
 impl Recipe {
     fn is(&self, config: &RuntimeConfig, secrets: &HeldSecrets) -> bool {
         let plain = |held: &HeldSecrets| -> Vec<(SecretFile, String)> {
-            held.0.iter().map(|(file, value)| (file.clone(), value.expose_secret().to_owned())).collect()
+            held.0
+                .iter()
+                .map(|(file, value)| (file.clone(), value.expose_secret().to_owned()))
+                .collect()
         };
         self.config == *config && plain(&self.secrets) == plain(secrets)
     }
 }
 
 impl Household {
-    pub(super) fn new(dir: PathBuf, data: &Path, url: String, roster: Roster, metrics: Metrics) -> Result<Self> {
+    pub(super) fn new(
+        dir: PathBuf,
+        data: &Path,
+        url: String,
+        roster: Roster,
+        metrics: Metrics,
+    ) -> Result<Self> {
         Ok(Self {
             dir,
             url,
@@ -99,7 +108,10 @@ impl Household {
                 for problem in &loaded.problems {
                     eprintln!("{problem}");
                 }
-                eprintln!("{} problem(s); what ran before the edit goes on", loaded.problems.len());
+                eprintln!(
+                    "{} problem(s); what ran before the edit goes on",
+                    loaded.problems.len()
+                );
                 return;
             }
             Err(error) => Err(error),
@@ -119,8 +131,11 @@ impl Household {
 
     async fn read(&mut self) -> Result<Loaded> {
         let manifests = load::read(&self.dir)?;
-        let wanted: BTreeMap<&String, _> =
-            manifests.conduits.iter().filter_map(|(name, conduit)| Some((name, conduit.spec.server.as_ref()?))).collect();
+        let wanted: BTreeMap<&String, _> = manifests
+            .conduits
+            .iter()
+            .filter_map(|(name, conduit)| Some((name, conduit.spec.server.as_ref()?)))
+            .collect();
         // Before compiling, which needs their addresses; nothing is started for a folder that is unsound.
         if manifests.problems.is_empty() {
             let stale: Vec<String> = self
@@ -136,19 +151,35 @@ impl Household {
             }
             for (name, spec) in wanted {
                 if !self.servers.contains_key(name) {
-                    self.servers.insert(name.clone(), Server::start(name, spec, &self.dir)?);
+                    self.servers
+                        .insert(name.clone(), Server::start(name, spec, &self.dir)?);
                 }
             }
         }
-        let services: Vec<(String, SocketAddr)> =
-            self.servers.iter().map(|(name, server)| (conduit_service_name(name), server.address)).collect();
-        Ok(load::compile(manifests, NAMESPACE, &load::local_defaults(), &services))
+        let services: Vec<(String, SocketAddr)> = self
+            .servers
+            .iter()
+            .map(|(name, server)| (conduit_service_name(name), server.address))
+            .collect();
+        Ok(load::compile(
+            manifests,
+            NAMESPACE,
+            &load::local_defaults(),
+            &services,
+        ))
     }
 
     async fn apply(&mut self, loaded: Loaded) -> Result<()> {
-        let Loaded { manifests, configs, .. } = loaded;
+        let Loaded {
+            manifests, configs, ..
+        } = loaded;
         self.vigils.set(&manifests.vigils).await;
-        let gone: Vec<String> = self.running.keys().filter(|name| !configs.contains_key(*name)).cloned().collect();
+        let gone: Vec<String> = self
+            .running
+            .keys()
+            .filter(|name| !configs.contains_key(*name))
+            .cloned()
+            .collect();
         for name in gone {
             self.running.remove(&name);
             self.retire(&name);
@@ -156,10 +187,18 @@ impl Household {
         }
         for (name, config) in configs {
             let secrets = held(&config, &manifests.secrets);
-            if self.running.get(&name).is_some_and(|recipe| recipe.is(&config, &secrets)) {
+            if self
+                .running
+                .get(&name)
+                .is_some_and(|recipe| recipe.is(&config, &secrets))
+            {
                 continue;
             }
-            let stores = self.stores.entry(name.clone()).or_insert_with(|| self.kept.stores(&name)).clone();
+            let stores = self
+                .stores
+                .entry(name.clone())
+                .or_insert_with(|| self.kept.stores(&name))
+                .clone();
             let wired = wire(&config, &secrets, stores, &self.shared)?;
             let serving = wired.serving.clone();
             serving.tend();
@@ -197,10 +236,16 @@ impl Household {
         for voice in config.front().iter().flat_map(|front| &front.voices) {
             match &voice.channel {
                 CompiledChannel::Http(_) => {
-                    println!("  voice   {}: POST {}/spirits/{name}/pulses, or: eywa chat {name}", voice.name, self.url);
+                    println!(
+                        "  voice   {}: POST {}/spirits/{name}/pulses, or: eywa chat {name}",
+                        voice.name, self.url
+                    );
                 }
                 CompiledChannel::Whatsapp(_) => {
-                    println!("  voice   {}: webhook {}/voices/{name}/{}", voice.name, self.url, voice.name);
+                    println!(
+                        "  voice   {}: webhook {}/voices/{name}/{}",
+                        voice.name, self.url, voice.name
+                    );
                 }
             }
         }
@@ -208,20 +253,50 @@ impl Household {
 
     /// How `eywa chat` reaches the Spirits.
     fn reach(&self) -> Running {
-        let spirits = self.running.iter().filter_map(|(name, recipe)| {
-            let (voice, http) = recipe.config.front()?.voices.iter().find_map(|voice| match &voice.channel {
-                CompiledChannel::Http(http) => Some((&voice.name, http)),
-                CompiledChannel::Whatsapp(_) => None,
-            })?;
-            let key = recipe.secrets.get(&http.signing_key).ok()?.expose_secret().to_owned();
-            Some((name.clone(), Reach { voice: voice.clone(), key }))
-        });
-        Running { pid: std::process::id(), url: self.url.clone(), spirits: spirits.collect() }
+        let spirits =
+            self.running.iter().filter_map(|(name, recipe)| {
+                let (voice, http) = recipe.config.front()?.voices.iter().find_map(|voice| {
+                    match &voice.channel {
+                        CompiledChannel::Http(http) => Some((&voice.name, http)),
+                        CompiledChannel::Whatsapp(_) => None,
+                    }
+                })?;
+                let key = recipe
+                    .secrets
+                    .get(&http.signing_key)
+                    .ok()?
+                    .expose_secret()
+                    .to_owned();
+                Some((
+                    name.clone(),
+                    Reach {
+                        voice: voice.clone(),
+                        key,
+                    },
+                ))
+            });
+        Running {
+            pid: std::process::id(),
+            url: self.url.clone(),
+            spirits: spirits.collect(),
+        }
     }
 }
 
 /// The secrets that a configuration needs.
-fn held(config: &RuntimeConfig, secrets: &BTreeMap<String, BTreeMap<String, SecretString>>) -> HeldSecrets {
+fn held(
+    config: &RuntimeConfig,
+    secrets: &BTreeMap<String, BTreeMap<String, SecretString>>,
+) -> HeldSecrets {
     let needed = config.secret_files().into_iter();
-    HeldSecrets(needed.filter_map(|file| Some((file.clone(), secrets.get(&file.name)?.get(&file.key)?.clone()))).collect())
+    HeldSecrets(
+        needed
+            .filter_map(|file| {
+                Some((
+                    file.clone(),
+                    secrets.get(&file.name)?.get(&file.key)?.clone(),
+                ))
+            })
+            .collect(),
+    )
 }

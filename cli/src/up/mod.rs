@@ -49,36 +49,72 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) fn run(self) -> Result<()> {
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,rmcp=off"));
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let filter =
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,rmcp=off"));
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .without_time()
+            .init();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
         runtime.block_on(self.serve())
     }
 
     async fn serve(self) -> Result<()> {
-        let dir = self.dir.canonicalize().with_context(|| format!("there is no folder {}", self.dir.display()))?;
+        let dir = self
+            .dir
+            .canonicalize()
+            .with_context(|| format!("there is no folder {}", self.dir.display()))?;
         let data = self.data.clone().unwrap_or_else(|| default_data(&dir));
         let public = listen(self.http, "--http").await?;
         let private = listen(self.admin, "--admin").await?;
-        let (url, admin_url) = (format!("http://{}", public.local_addr()?), format!("http://{}", private.local_addr()?));
+        let (url, admin_url) = (
+            format!("http://{}", public.local_addr()?),
+            format!("http://{}", private.local_addr()?),
+        );
 
         let (stage, roster, metrics) = (Stage::default(), Roster::default(), Metrics::new()?);
         let stop = CancellationToken::new();
-        let mut household = Household::new(dir.clone(), &data, url.clone(), roster.clone(), metrics.clone())?;
+        let mut household = Household::new(
+            dir.clone(),
+            &data,
+            url.clone(),
+            roster.clone(),
+            metrics.clone(),
+        )?;
         let mut edits = watching::watch(&dir)?;
         household.load().await?;
         if roster.all().is_empty() {
             bail!("there is no Spirit to run in {}", self.dir.display());
         }
-        let public = tokio::spawn(serve(public, http::routes(roster.clone()), http::CONNECTIONS, stop.clone()));
+        let public = tokio::spawn(serve(
+            public,
+            http::routes(roster.clone()),
+            http::CONNECTIONS,
+            stop.clone(),
+        ));
         let admin_routes = admin::routes(stage.clone(), roster.clone(), metrics);
-        let private = tokio::spawn(serve(private, admin_routes, admin::CONNECTIONS, stop.clone()));
+        let private = tokio::spawn(serve(
+            private,
+            admin_routes,
+            admin::CONNECTIONS,
+            stop.clone(),
+        ));
         stage.serving();
         println!("\nmetrics   {admin_url}/metrics");
         println!("state     {}", data.display());
-        println!("Edits to {} take effect at once. Ctrl-C stops.\n", self.dir.display());
+        println!(
+            "Edits to {} take effect at once. Ctrl-C stops.\n",
+            self.dir.display()
+        );
 
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (mut terminate, mut interrupt) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
         loop {
             tokio::select! {
                 Some(()) = edits.recv() => household.reload().await,
@@ -86,7 +122,10 @@ impl Up {
                 _ = interrupt.recv() => break,
             }
         }
-        println!("stopping: what is in work is finished, for {} s at most; Ctrl-C again does not wait", GRACE.as_secs());
+        println!(
+            "stopping: what is in work is finished, for {} s at most; Ctrl-C again does not wait",
+            GRACE.as_secs()
+        );
         stage.draining();
         tokio::select! {
             () = roster.retire(GRACE) => {}
@@ -101,15 +140,25 @@ impl Up {
 }
 
 async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}; is another eywa up running? Choose another with {flag}"))
+    TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "cannot listen on {address}; is another eywa up running? Choose another with {flag}"
+        )
+    })
 }
 
 /// A folder of the person's own for the state of this folder's Spirits.
 fn default_data(dir: &Path) -> PathBuf {
     let home = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let state = home("XDG_STATE_HOME").or_else(|| home("HOME").map(|home| home.join(".local/state")));
-    let name: String = dir.to_string_lossy().chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
-    state.unwrap_or_else(std::env::temp_dir).join("eywa").join(name.trim_matches('-'))
+    let state =
+        home("XDG_STATE_HOME").or_else(|| home("HOME").map(|home| home.join(".local/state")));
+    let name: String = dir
+        .to_string_lossy()
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { '-' })
+        .collect();
+    state
+        .unwrap_or_else(std::env::temp_dir)
+        .join("eywa")
+        .join(name.trim_matches('-'))
 }

@@ -39,9 +39,20 @@ impl Server {
     pub(super) fn start(conduit: &str, spec: &ConduitServer, dir: &Path) -> Result<Self> {
         let address = free_address().context("there is no free port on loopback")?;
         let stop = CancellationToken::new();
-        let (name, wanted, dir, stopped) = (conduit.to_owned(), spec.clone(), dir.to_owned(), stop.clone());
-        let keeper = tokio::spawn(async move { keep(&name, &wanted, &dir, address, &stopped).await });
-        Ok(Self { spec: spec.clone(), address, stop, keeper })
+        let (name, wanted, dir, stopped) = (
+            conduit.to_owned(),
+            spec.clone(),
+            dir.to_owned(),
+            stop.clone(),
+        );
+        let keeper =
+            tokio::spawn(async move { keep(&name, &wanted, &dir, address, &stopped).await });
+        Ok(Self {
+            spec: spec.clone(),
+            address,
+            stop,
+            keeper,
+        })
     }
 
     /// Ends it.
@@ -52,7 +63,13 @@ impl Server {
 }
 
 /// Runs the server until it is stopped.
-async fn keep(conduit: &str, spec: &ConduitServer, dir: &Path, address: SocketAddr, stop: &CancellationToken) {
+async fn keep(
+    conduit: &str,
+    spec: &ConduitServer,
+    dir: &Path,
+    address: SocketAddr,
+    stop: &CancellationToken,
+) {
     let mut pause = FIRST_PAUSE;
     loop {
         let began = Instant::now();
@@ -62,12 +79,17 @@ async fn keep(conduit: &str, spec: &ConduitServer, dir: &Path, address: SocketAd
                     status = child.wait() => status,
                     () = stop.cancelled() => return end(child).await,
                 };
-                let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+                let status =
+                    status.map_or_else(|error| error.to_string(), |status| status.to_string());
                 eprintln!("[{conduit}] its server has ended ({status}); it is started again");
             }
             Err(error) => eprintln!("[{conduit}] its server cannot be started: {error:#}"),
         }
-        pause = if began.elapsed() > WELL { FIRST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+        pause = if began.elapsed() > WELL {
+            FIRST_PAUSE
+        } else {
+            (pause * 2).min(LONGEST_PAUSE)
+        };
         tokio::select! {
             () = sleep(pause) => {}
             () = stop.cancelled() => return,
@@ -77,18 +99,29 @@ async fn keep(conduit: &str, spec: &ConduitServer, dir: &Path, address: SocketAd
 
 fn start(conduit: &str, spec: &ConduitServer, dir: &Path, address: SocketAddr) -> Result<Child> {
     let mut words = spec.command.iter().chain(&spec.args);
-    let program = words.next().context("spec.server.command is empty, and eywa up runs no images")?;
+    let program = words
+        .next()
+        .context("spec.server.command is empty, and eywa up runs no images")?;
     let mut command = match find(program, dir) {
         Some(Program::Binary(path)) => Command::new(path),
         Some(Program::Package(manifest)) => {
-            println!("[{conduit}] {program} is not installed; it is run from {}", manifest.display());
+            println!(
+                "[{conduit}] {program} is not installed; it is run from {}",
+                manifest.display()
+            );
             let mut cargo = Command::new("cargo");
-            cargo.args(["run", "--release", "--quiet", "--manifest-path"]).arg(manifest).arg("--");
+            cargo
+                .args(["run", "--release", "--quiet", "--manifest-path"])
+                .arg(manifest)
+                .arg("--");
             cargo
         }
         None => Command::new(program),
     };
-    let env = spec.env.iter().filter_map(|set| Some((&set.name, set.value.as_ref()?)));
+    let env = spec
+        .env
+        .iter()
+        .filter_map(|set| Some((&set.name, set.value.as_ref()?)));
     let mut child = command
         .args(words)
         .envs(env)
@@ -122,17 +155,26 @@ enum Program {
 /// the Cargo packages in the folder of the manifests.
 fn find(program: &str, dir: &Path) -> Option<Program> {
     let paths = std::env::var_os("PATH").unwrap_or_default();
-    if program.contains('/') || std::env::split_paths(&paths).any(|folder| folder.join(program).is_file()) {
+    if program.contains('/')
+        || std::env::split_paths(&paths).any(|folder| folder.join(program).is_file())
+    {
         return None;
     }
-    let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(program)));
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|own| Some(own.parent()?.join(program)));
     if let Some(beside) = beside.filter(|beside| beside.is_file()) {
         return Some(Program::Binary(beside));
     }
-    let packages = std::fs::read_dir(dir).ok()?.filter_map(|entry| Some(entry.ok()?.path().join("Cargo.toml")));
+    let packages = std::fs::read_dir(dir)
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path().join("Cargo.toml")));
     let named = format!("name = \"{program}\"");
     packages
-        .filter(|manifest| std::fs::read_to_string(manifest).is_ok_and(|text| text.lines().any(|line| line == named)))
+        .filter(|manifest| {
+            std::fs::read_to_string(manifest)
+                .is_ok_and(|text| text.lines().any(|line| line == named))
+        })
         .map(Program::Package)
         .next()
 }

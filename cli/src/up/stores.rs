@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 use eywa_adapters::{
-    bond::InMemoryBond, chronicle::RedbChronicle, echoes::RedbEchoes, inbox::RedbInbox, memory::RedbMemory,
-    redb::Redb, vigil::RedbVigil,
+    bond::InMemoryBond, chronicle::RedbChronicle, echoes::RedbEchoes, inbox::RedbInbox,
+    memory::RedbMemory, redb::Redb, vigil::RedbVigil,
 };
 use eywa_runtime::wiring::Stores;
 

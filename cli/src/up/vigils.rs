@@ -27,9 +27,18 @@ impl Files {
         let told: Vec<(mpsc::Sender<Change>, Vec<Vigil>)> = {
             let mut state = self.lock();
             let before = std::mem::take(&mut state.vigils);
-            state.vigils = vigils.iter().map(|(name, vigil)| (name.clone(), kept(vigil, before.get(name)))).collect();
-            state.followers.retain(|(_, follower)| !follower.is_closed());
-            state.followers.iter().map(|(spirit, follower)| (follower.clone(), state.of(spirit))).collect()
+            state.vigils = vigils
+                .iter()
+                .map(|(name, vigil)| (name.clone(), kept(vigil, before.get(name))))
+                .collect();
+            state
+                .followers
+                .retain(|(_, follower)| !follower.is_closed());
+            state
+                .followers
+                .iter()
+                .map(|(spirit, follower)| (follower.clone(), state.of(spirit)))
+                .collect()
         };
         for (follower, vigils) in told {
             let _ = follower.send(Change::All(vigils)).await;
@@ -55,7 +64,11 @@ impl Files {
 
 impl State {
     fn of(&self, spirit: &str) -> Vec<Vigil> {
-        self.vigils.values().filter(|vigil| vigil.spec.spirit_ref.name == spirit).cloned().collect()
+        self.vigils
+            .values()
+            .filter(|vigil| vigil.spec.spirit_ref.name == spirit)
+            .cloned()
+            .collect()
     }
 }
 
@@ -67,7 +80,9 @@ fn kept(vigil: &Vigil, before: Option<&Vigil>) -> Vigil {
     let mut vigil = vigil.clone();
     let was = before.map(|before| &before.metadata);
     vigil.metadata.generation = Some(was.and_then(|was| was.generation).unwrap_or(0) + 1);
-    vigil.metadata.resource_version = Some(next_version(was.and_then(|was| was.resource_version.as_deref())));
+    vigil.metadata.resource_version = Some(next_version(
+        was.and_then(|was| was.resource_version.as_deref()),
+    ));
     vigil.metadata.creation_timestamp = was
         .and_then(|was| was.creation_timestamp.clone())
         .or_else(|| Some(Time(jiff::Timestamp::now())));
@@ -76,7 +91,9 @@ fn kept(vigil: &Vigil, before: Option<&Vigil>) -> Vigil {
 }
 
 fn next_version(version: Option<&str>) -> String {
-    let version: u64 = version.and_then(|version| version.parse().ok()).unwrap_or(0);
+    let version: u64 = version
+        .and_then(|version| version.parse().ok())
+        .unwrap_or(0);
     (version + 1).to_string()
 }
 
@@ -86,11 +103,17 @@ impl VigilObjects for Files {
         Ok(self.lock().vigils.get(name).cloned())
     }
 
-    async fn publish(&self, vigil: &Vigil, status: &VigilStatus) -> Result<Published, ObjectsError> {
+    async fn publish(
+        &self,
+        vigil: &Vigil,
+        status: &VigilStatus,
+    ) -> Result<Published, ObjectsError> {
         let name = vigil.metadata.name.as_deref().unwrap_or_default();
         let mut state = self.lock();
         let State { vigils, followers } = &mut *state;
-        let Some(current) = vigils.get_mut(name) else { return Ok(Published::Outdated) };
+        let Some(current) = vigils.get_mut(name) else {
+            return Ok(Published::Outdated);
+        };
         if current.metadata.resource_version != vigil.metadata.resource_version {
             return Ok(Published::Outdated);
         }
@@ -101,8 +124,12 @@ impl VigilObjects for Files {
             println!("vigil     {name} ({}): {phase:?}", vigil.spec.session);
         }
         current.status = Some(status.clone());
-        current.metadata.resource_version = Some(next_version(current.metadata.resource_version.as_deref()));
-        for (_, follower) in followers.iter().filter(|(spirit, _)| *spirit == vigil.spec.spirit_ref.name) {
+        current.metadata.resource_version =
+            Some(next_version(current.metadata.resource_version.as_deref()));
+        for (_, follower) in followers
+            .iter()
+            .filter(|(spirit, _)| *spirit == vigil.spec.spirit_ref.name)
+        {
             // One that is behind looks again by itself.
             let _ = follower.try_send(Change::Set(Box::new(current.clone())));
         }

@@ -14,14 +14,19 @@ pub(super) fn watch(dir: &Path) -> Result<mpsc::Receiver<()>> {
     let (noticed, mut notices) = mpsc::channel(1);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let edit = event.is_ok_and(|event| {
-            !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(|path| is_manifest(path))
+            !matches!(event.kind, EventKind::Access(_))
+                && event.paths.iter().any(|path| is_manifest(path))
         });
         if edit {
             // One that waits to be read is enough.
             let _ = noticed.try_send(());
         }
     })
-    .and_then(|mut watcher| watcher.watch(dir, RecursiveMode::NonRecursive).map(|()| watcher))
+    .and_then(|mut watcher| {
+        watcher
+            .watch(dir, RecursiveMode::NonRecursive)
+            .map(|()| watcher)
+    })
     .with_context(|| format!("{} cannot be watched for edits", dir.display()))?;
     let (edited, edits) = mpsc::channel(1);
     tokio::spawn(async move {
@@ -37,5 +42,9 @@ pub(super) fn watch(dir: &Path) -> Result<mpsc::Receiver<()>> {
 }
 
 fn is_manifest(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|wanted| extension == *wanted))
+    path.extension().is_some_and(|extension| {
+        ["yaml", "yml", "json"]
+            .iter()
+            .any(|wanted| extension == *wanted)
+    })
 }

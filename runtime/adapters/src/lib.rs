@@ -33,7 +33,11 @@ mod in_memory;
         feature = "memory-redb",
         feature = "vigil-redb"
     )),
-    allow(dead_code, unused_imports, reason = "one store alone does not use all that they share")
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "one store alone does not use all that they share"
+    )
 )]
 pub mod redb;
 #[cfg(feature = "redis")]
@@ -46,7 +50,12 @@ pub mod redb;
         feature = "memory-redis",
         feature = "vigil-redis"
     )),
-    allow(dead_code, unused_imports, unused_macros, reason = "one adapter alone does not use all that they share")
+    allow(
+        dead_code,
+        unused_imports,
+        unused_macros,
+        reason = "one adapter alone does not use all that they share"
+    )
 )]
 pub mod redis;
 

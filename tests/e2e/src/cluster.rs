@@ -53,7 +53,9 @@ pub fn restricted_namespace(name: &str) -> Value {
 
 /// A number that no other run has.
 pub fn run_id() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     format!("{:x}", now.as_millis())
 }
 
@@ -75,7 +77,19 @@ pub async fn install() {
 /// `helm upgrade --install`, with the chart in this folder.
 pub async fn upgrade(chart: &Path) -> Said {
     let chart = chart.to_string_lossy();
-    let arguments = ["upgrade", "--install", RELEASE, &chart, "-n", NAMESPACE, "--values", "-", "--wait", "--timeout", "3m"];
+    let arguments = [
+        "upgrade",
+        "--install",
+        RELEASE,
+        &chart,
+        "-n",
+        NAMESPACE,
+        "--values",
+        "-",
+        "--wait",
+        "--timeout",
+        "3m",
+    ];
     run("helm", &arguments, Some(&values().to_string())).await
 }
 
@@ -84,14 +98,52 @@ pub async fn remove() {
     let kubectl = Kubectl::of(NAMESPACE);
     let label = format!("{LABEL}=true");
     // Their pods first: they need Redis to stop in peace.
-    let said = kubectl.attempt(&["get", "namespaces", "-l", &label, "-o", "name"]).await;
-    let names: Vec<&str> = said.out.lines().filter(|name| *name != format!("namespace/{NAMESPACE}")).collect();
+    let said = kubectl
+        .attempt(&["get", "namespaces", "-l", &label, "-o", "name"])
+        .await;
+    let names: Vec<&str> = said
+        .out
+        .lines()
+        .filter(|name| *name != format!("namespace/{NAMESPACE}"))
+        .collect();
     if !names.is_empty() {
-        kubectl.attempt(&[&["delete", "--timeout=120s"], names.as_slice()].concat()).await;
+        kubectl
+            .attempt(&[&["delete", "--timeout=120s"], names.as_slice()].concat())
+            .await;
     }
-    run("helm", &["uninstall", RELEASE, "-n", NAMESPACE, "--ignore-not-found", "--wait", "--timeout", "2m"], None).await;
-    kubectl.attempt(&["delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s"]).await;
-    kubectl.attempt(&["delete", "persistentvolume", VOLUME, "--ignore-not-found", "--timeout=60s"]).await;
+    run(
+        "helm",
+        &[
+            "uninstall",
+            RELEASE,
+            "-n",
+            NAMESPACE,
+            "--ignore-not-found",
+            "--wait",
+            "--timeout",
+            "2m",
+        ],
+        None,
+    )
+    .await;
+    kubectl
+        .attempt(&[
+            "delete",
+            "namespace",
+            NAMESPACE,
+            "--ignore-not-found",
+            "--timeout=120s",
+        ])
+        .await;
+    kubectl
+        .attempt(&[
+            "delete",
+            "persistentvolume",
+            VOLUME,
+            "--ignore-not-found",
+            "--timeout=60s",
+        ])
+        .await;
 }
 
 fn values() -> Value {
@@ -111,7 +163,8 @@ fn values() -> Value {
 /// A folder of this machine as Redis' volume: the test cluster's node sees the same files.
 fn volume() -> Value {
     let folder = workspace().join("target/cluster/redis").join(run_id());
-    let made = fs::create_dir_all(&folder).and_then(|()| fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)));
+    let made = fs::create_dir_all(&folder)
+        .and_then(|()| fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)));
     let folder = made.and_then(|()| folder.canonicalize());
     let folder = folder.unwrap_or_else(|error| panic!("no folder for Redis: {error}"));
     json!({

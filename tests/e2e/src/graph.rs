@@ -61,11 +61,19 @@ struct Trouble {
 impl Graph {
     /// Starts one that knows this access token.
     pub async fn start(access_token: &str) -> Self {
-        let mailbox =
-            Mailbox { access_token: access_token.to_owned(), sent: Vec::new(), troubles: HashMap::new() };
+        let mailbox = Mailbox {
+            access_token: access_token.to_owned(),
+            sent: Vec::new(),
+            troubles: HashMap::new(),
+        };
         let state = Arc::new(Mutex::new(mailbox));
-        let routes = Router::new().route("/v24.0/{number}/messages", post(take)).with_state(state.clone());
-        Self { server: Server::start(routes).await, state }
+        let routes = Router::new()
+            .route("/v24.0/{number}/messages", post(take))
+            .with_state(state.clone());
+        Self {
+            server: Server::start(routes).await,
+            state,
+        }
     }
 
     /// The Graph API's URL with its version, for pods.
@@ -75,12 +83,19 @@ impl Graph {
 
     /// The next `times` messages to this person are refused with this code of Meta's.
     pub fn refuse(&self, to: &str, code: i64, times: u32) {
-        lock(&self.state).troubles.insert(to.to_owned(), Trouble { code, times });
+        lock(&self.state)
+            .troubles
+            .insert(to.to_owned(), Trouble { code, times });
     }
 
     /// Every message that was taken for this person, in order.
     pub fn sent_to(&self, to: &str) -> Vec<Sent> {
-        lock(&self.state).sent.iter().filter(|sent| sent.to == to).cloned().collect()
+        lock(&self.state)
+            .sent
+            .iter()
+            .filter(|sent| sent.to == to)
+            .cloned()
+            .collect()
     }
 
     /// The texts of every message that was taken for this person, in order.
@@ -95,7 +110,11 @@ impl Graph {
     pub async fn wait_for(&self, to: &str, count: usize, within: Duration) -> Vec<Sent> {
         let sent = eventually(&format!("{count} messages to {to}"), within, || async {
             let sent = self.sent_to(to);
-            if sent.len() >= count { Ok(sent) } else { Err(format!("{sent:?}")) }
+            if sent.len() >= count {
+                Ok(sent)
+            } else {
+                Err(format!("{sent:?}"))
+            }
         })
         .await;
         assert_eq!(sent.len(), count, "messages to {to}: {sent:?}");
@@ -116,13 +135,31 @@ async fn take(
 ) -> Response {
     let mut mailbox = lock(&state);
     let wanted = format!("Bearer {}", mailbox.access_token);
-    if headers.get(header::AUTHORIZATION).is_none_or(|given| given.as_bytes() != wanted.as_bytes()) {
-        return refusal(StatusCode::UNAUTHORIZED, 190, "Error validating access token");
+    if headers
+        .get(header::AUTHORIZATION)
+        .is_none_or(|given| given.as_bytes() != wanted.as_bytes())
+    {
+        return refusal(
+            StatusCode::UNAUTHORIZED,
+            190,
+            "Error validating access token",
+        );
     }
-    let Some(to) = message["to"].as_str().or_else(|| message["recipient"].as_str()).map(str::to_owned) else {
-        return refusal(StatusCode::BAD_REQUEST, 100, "(#100) The parameter to is required.");
+    let Some(to) = message["to"]
+        .as_str()
+        .or_else(|| message["recipient"].as_str())
+        .map(str::to_owned)
+    else {
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            100,
+            "(#100) The parameter to is required.",
+        );
     };
-    let text = message["text"]["body"].as_str().unwrap_or_default().to_owned();
+    let text = message["text"]["body"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     let sound = message["messaging_product"] == "whatsapp"
         && message["type"] == "text"
         && !text.is_empty()
@@ -131,16 +168,33 @@ async fn take(
     if !sound {
         return refusal(StatusCode::BAD_REQUEST, 100, "(#100) Invalid parameter");
     }
-    if let Some(trouble) = mailbox.troubles.get_mut(&to).filter(|trouble| trouble.times > 0) {
+    if let Some(trouble) = mailbox
+        .troubles
+        .get_mut(&to)
+        .filter(|trouble| trouble.times > 0)
+    {
         trouble.times -= 1;
         let code = trouble.code;
-        return refusal(StatusCode::BAD_REQUEST, code, &format!("(#{code}) as the test asked for"));
+        return refusal(
+            StatusCode::BAD_REQUEST,
+            code,
+            &format!("(#{code}) as the test asked for"),
+        );
     }
     if mailbox.sent.len() >= KEPT {
-        return refusal(StatusCode::TOO_MANY_REQUESTS, 130_429, "(#130429) Rate limit hit");
+        return refusal(
+            StatusCode::TOO_MANY_REQUESTS,
+            130_429,
+            "(#130429) Rate limit hit",
+        );
     }
     let id = format!("wamid.out.{}", mailbox.sent.len());
-    mailbox.sent.push(Sent { at: Instant::now(), from: peer.ip(), to: to.clone(), text });
+    mailbox.sent.push(Sent {
+        at: Instant::now(),
+        from: peer.ip(),
+        to: to.clone(),
+        text,
+    });
     Json(json!({
         "messaging_product": "whatsapp",
         "contacts": [{"input": to, "wa_id": to}],
@@ -166,7 +220,13 @@ mod tests {
 
     async fn say(graph: &Graph, token: &str, message: &Value) -> (u16, Value) {
         let url = format!("{}/v24.0/1055/messages", graph.server.local_url());
-        let answer = reqwest::Client::new().post(url).bearer_auth(token).json(message).send().await.unwrap();
+        let answer = reqwest::Client::new()
+            .post(url)
+            .bearer_auth(token)
+            .json(message)
+            .send()
+            .await
+            .unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
@@ -187,13 +247,22 @@ mod tests {
     #[tokio::test]
     async fn what_meta_refuses_is_refused_with_its_codes() {
         let graph = Graph::start("token").await;
-        assert_eq!(say(&graph, "other", &hello("55")).await.1["error"]["code"], 190);
-        assert_eq!(say(&graph, "token", &json!({"type": "text"})).await.1["error"]["code"], 100);
+        assert_eq!(
+            say(&graph, "other", &hello("55")).await.1["error"]["code"],
+            190
+        );
+        assert_eq!(
+            say(&graph, "token", &json!({"type": "text"})).await.1["error"]["code"],
+            100
+        );
         let mut long = hello("55");
         long["text"]["body"] = "x".repeat(4097).into();
         assert_eq!(say(&graph, "token", &long).await.1["error"]["code"], 100);
         graph.refuse("55", 131_056, 1);
-        assert_eq!(say(&graph, "token", &hello("55")).await.1["error"]["code"], 131_056);
+        assert_eq!(
+            say(&graph, "token", &hello("55")).await.1["error"]["code"],
+            131_056
+        );
         assert_eq!(say(&graph, "token", &hello("55")).await.0, 200);
         assert_eq!(graph.texts_to("55").len(), 1);
     }

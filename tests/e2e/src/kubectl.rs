@@ -40,8 +40,16 @@ impl Said {
 /// When it cannot be run, or does not end.
 pub async fn run<S: AsRef<OsStr>>(program: &str, arguments: &[S], input: Option<&str>) -> Said {
     let mut command = Command::new(program);
-    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+    command
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command.stdin(if input.is_some() {
+        Stdio::piped()
+    } else {
+        Stdio::null()
+    });
     let running = async {
         let mut child = command.spawn()?;
         if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
@@ -49,13 +57,23 @@ pub async fn run<S: AsRef<OsStr>>(program: &str, arguments: &[S], input: Option<
         }
         child.wait_with_output().await
     };
-    let Output { status, stdout, stderr } = match timeout(TIMEOUT, running).await {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = match timeout(TIMEOUT, running).await {
         Ok(Ok(output)) => output,
-        Ok(Err(error)) => panic!("{program} cannot be run: {error}. Is it on PATH? `cargo xtask test` puts it there"),
+        Ok(Err(error)) => panic!(
+            "{program} cannot be run: {error}. Is it on PATH? `cargo xtask test` puts it there"
+        ),
         Err(_) => panic!("{program} did not end within {TIMEOUT:?}"),
     };
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Said { ok: status.success(), out: text(&stdout), err: text(&stderr) }
+    Said {
+        ok: status.success(),
+        out: text(&stdout),
+        err: text(&stderr),
+    }
 }
 
 /// `kubectl` in one namespace.
@@ -67,7 +85,9 @@ pub struct Kubectl {
 impl Kubectl {
     /// In this namespace.
     pub fn of(namespace: &str) -> Self {
-        Self { namespace: namespace.to_owned() }
+        Self {
+            namespace: namespace.to_owned(),
+        }
     }
 
     /// Runs it, whatever comes of it.
@@ -80,13 +100,16 @@ impl Kubectl {
     /// # Panics
     /// When it fails.
     pub async fn run(&self, arguments: &[&str]) -> String {
-        self.attempt(arguments).await.expect_ok(&format!("kubectl {}", arguments.join(" ")))
+        self.attempt(arguments)
+            .await
+            .expect_ok(&format!("kubectl {}", arguments.join(" ")))
     }
 
     /// `kubectl apply -f -`.
     pub async fn attempt_apply(&self, manifests: &[&Value]) -> Said {
         let input: Vec<String> = manifests.iter().map(ToString::to_string).collect();
-        self.with_input(&["apply", "-f", "-"], Some(&input.join("\n---\n"))).await
+        self.with_input(&["apply", "-f", "-"], Some(&input.join("\n---\n")))
+            .await
     }
 
     /// `kubectl apply -f -`.
@@ -94,7 +117,9 @@ impl Kubectl {
     /// # Panics
     /// When it fails.
     pub async fn apply(&self, manifests: &[&Value]) {
-        self.attempt_apply(manifests).await.expect_ok("kubectl apply");
+        self.attempt_apply(manifests)
+            .await
+            .expect_ok("kubectl apply");
     }
 
     /// `kubectl get … -o json`, or nothing where there is no such object.
@@ -102,12 +127,17 @@ impl Kubectl {
     /// # Panics
     /// When it fails, or prints no JSON.
     pub async fn find(&self, what: &[&str]) -> Option<Value> {
-        let said = self.attempt(&[&["get", "-o", "json", "--ignore-not-found"], what].concat()).await;
+        let said = self
+            .attempt(&[&["get", "-o", "json", "--ignore-not-found"], what].concat())
+            .await;
         let out = said.expect_ok(&format!("kubectl get {}", what.join(" ")));
         if out.trim().is_empty() {
             return None;
         }
-        Some(serde_json::from_str(&out).unwrap_or_else(|error| panic!("kubectl printed no JSON: {error}: {out}")))
+        Some(
+            serde_json::from_str(&out)
+                .unwrap_or_else(|error| panic!("kubectl printed no JSON: {error}: {out}")),
+        )
     }
 
     /// `kubectl get … -o json`.
@@ -115,7 +145,9 @@ impl Kubectl {
     /// # Panics
     /// When there is no such object.
     pub async fn get(&self, what: &[&str]) -> Value {
-        self.find(what).await.unwrap_or_else(|| panic!("there is no {}", what.join(" ")))
+        self.find(what)
+            .await
+            .unwrap_or_else(|| panic!("there is no {}", what.join(" ")))
     }
 
     /// `kubectl wait --for=…`.
@@ -123,18 +155,31 @@ impl Kubectl {
     /// # Panics
     /// When it does not come true in time.
     pub async fn wait(&self, what: &str, condition: &str, seconds: u32) {
-        self.run(&["wait", &format!("--for={condition}"), what, &format!("--timeout={seconds}s")]).await;
+        self.run(&[
+            "wait",
+            &format!("--for={condition}"),
+            what,
+            &format!("--timeout={seconds}s"),
+        ])
+        .await;
     }
 
     async fn with_input(&self, arguments: &[&str], input: Option<&str>) -> Said {
-        run("kubectl", &[&["--namespace", &self.namespace], arguments].concat(), input).await
+        run(
+            "kubectl",
+            &[&["--namespace", &self.namespace], arguments].concat(),
+            input,
+        )
+        .await
     }
 }
 
 /// The condition of an object, as `(status, reason, message)`.
 pub fn condition(object: &Value, kind: &str) -> Option<(String, String, String)> {
     let conditions = object["status"]["conditions"].as_array()?;
-    let found = conditions.iter().find(|condition| condition["type"] == kind)?;
+    let found = conditions
+        .iter()
+        .find(|condition| condition["type"] == kind)?;
     let text = |field: &str| found[field].as_str().unwrap_or_default().to_owned();
     Some((text("status"), text("reason"), text("message")))
 }

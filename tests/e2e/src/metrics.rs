@@ -14,9 +14,14 @@ fn sample(line: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
     };
     let carries = |(key, value): &(&str, &str)| {
         let pair = format!("{key}=\"{value}\"");
-        set.match_indices(&pair).any(|(at, _)| at == 0 || set[..at].ends_with(','))
+        set.match_indices(&pair)
+            .any(|(at, _)| at == 0 || set[..at].ends_with(','))
     };
-    labels.iter().all(carries).then(|| value.trim().parse().ok()).flatten()
+    labels
+        .iter()
+        .all(carries)
+        .then(|| value.trim().parse().ok())
+        .flatten()
 }
 
 #[cfg(test)]

@@ -41,8 +41,16 @@ pub struct Asked {
 impl Asked {
     /// Whether any message before the last holds this text, whoever said it.
     pub fn remembers(&self, text: &str) -> bool {
-        let before = self.messages.split_last().map(|(_, before)| before).unwrap_or_default();
-        before.iter().any(|message| message["content"].as_str().is_some_and(|content| content.contains(text)))
+        let before = self
+            .messages
+            .split_last()
+            .map(|(_, before)| before)
+            .unwrap_or_default();
+        before.iter().any(|message| {
+            message["content"]
+                .as_str()
+                .is_some_and(|content| content.contains(text))
+        })
     }
 }
 
@@ -68,9 +76,18 @@ struct Mind {
 impl Model {
     /// Starts one that knows this key.
     pub async fn start(key: &str) -> Self {
-        let state = Arc::new(Mutex::new(Mind { key: key.to_owned(), asked: Vec::new(), held: HashMap::new() }));
-        let routes = Router::new().route("/v1/chat/completions", post(answer)).with_state(state.clone());
-        Self { server: Server::start(routes).await, state }
+        let state = Arc::new(Mutex::new(Mind {
+            key: key.to_owned(),
+            asked: Vec::new(),
+            held: HashMap::new(),
+        }));
+        let routes = Router::new()
+            .route("/v1/chat/completions", post(answer))
+            .with_state(state.clone());
+        Self {
+            server: Server::start(routes).await,
+            state,
+        }
     }
 
     /// The base URL, for pods.
@@ -98,7 +115,12 @@ impl Model {
 
     /// Every request about this message, in order.
     pub fn asked_about(&self, text: &str) -> Vec<Asked> {
-        lock(&self.state).asked.iter().filter(|asked| asked.text == text).cloned().collect()
+        lock(&self.state)
+            .asked
+            .iter()
+            .filter(|asked| asked.text == text)
+            .cloned()
+            .collect()
     }
 
     /// Waits until it was asked about this message `times` times, and returns the last of them.
@@ -106,13 +128,17 @@ impl Model {
     /// # Panics
     /// When that takes longer than `within`.
     pub async fn wait_for(&self, text: &str, times: usize, within: Duration) -> Asked {
-        eventually(&format!("the model is asked {times} times about {text:?}"), within, || async {
-            let asked = self.asked_about(text);
-            match asked.last() {
-                Some(last) if asked.len() >= times => Ok(last.clone()),
-                _ => Err(format!("{} times", asked.len())),
-            }
-        })
+        eventually(
+            &format!("the model is asked {times} times about {text:?}"),
+            within,
+            || async {
+                let asked = self.asked_about(text);
+                match asked.last() {
+                    Some(last) if asked.len() >= times => Ok(last.clone()),
+                    _ => Err(format!("{} times", asked.len())),
+                }
+            },
+        )
         .await
     }
 }
@@ -128,15 +154,26 @@ async fn answer(
     Json(request): Json<Value>,
 ) -> Response {
     let messages = request["messages"].as_array().cloned().unwrap_or_default();
-    let text = messages.last().and_then(|last| last["content"].as_str()).unwrap_or_default().to_owned();
+    let text = messages
+        .last()
+        .and_then(|last| last["content"].as_str())
+        .unwrap_or_default()
+        .to_owned();
     let held = {
         let mut mind = lock(&state);
         let wanted = format!("Bearer {}", mind.key);
-        if headers.get(header::AUTHORIZATION).is_none_or(|given| given.as_bytes() != wanted.as_bytes()) {
+        if headers
+            .get(header::AUTHORIZATION)
+            .is_none_or(|given| given.as_bytes() != wanted.as_bytes())
+        {
             let error = json!({"error": {"message": "Incorrect API key provided.", "type": "invalid_request_error", "code": "invalid_api_key"}});
             return (StatusCode::UNAUTHORIZED, Json(error)).into_response();
         }
-        mind.asked.push(Asked { from: peer.ip(), text: text.clone(), messages });
+        mind.asked.push(Asked {
+            from: peer.ip(),
+            text: text.clone(),
+            messages,
+        });
         mind.held.get(&text).cloned()
     };
     if let Some(mut held) = held {
@@ -167,7 +204,13 @@ mod tests {
         let question = json!({"model": "m", "messages": [
             {"role": "system", "content": "be kind"}, {"role": "user", "content": text},
         ]});
-        let answer = reqwest::Client::new().post(url).bearer_auth(key).json(&question).send().await.unwrap();
+        let answer = reqwest::Client::new()
+            .post(url)
+            .bearer_auth(key)
+            .json(&question)
+            .send()
+            .await
+            .unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
@@ -175,7 +218,10 @@ mod tests {
     async fn a_message_is_answered_and_kept() {
         let model = Model::start("key").await;
         let (status, answer) = ask(&model, "key", "hi").await;
-        assert_eq!((status, answer["choices"][0]["message"]["content"].as_str()), (200, Some("You said: hi")));
+        assert_eq!(
+            (status, answer["choices"][0]["message"]["content"].as_str()),
+            (200, Some("You said: hi"))
+        );
         let asked = model.wait_for("hi", 1, Duration::from_secs(1)).await;
         assert!(asked.remembers("be kind") && !asked.remembers("hi"));
         assert_eq!(ask(&model, "other", "hi").await.0, 401);

@@ -9,11 +9,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{
-    cluster,
-    kubectl::run,
-    wait::eventually,
-};
+use crate::{cluster, kubectl::run, wait::eventually};
 
 /// A running Prometheus. Stops when dropped.
 pub struct Prometheus {
@@ -33,28 +29,41 @@ impl Prometheus {
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
             "scrape_configs": pod_monitors().await.iter().map(scrape_config).collect::<Vec<_>>(),
         });
-        let folder = TempDir::new().unwrap_or_else(|error| panic!("no folder for Prometheus: {error}"));
+        let folder =
+            TempDir::new().unwrap_or_else(|error| panic!("no folder for Prometheus: {error}"));
         let file = folder.path().join("prometheus.yml");
         // JSON is YAML.
-        fs::write(&file, configuration.to_string()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        fs::write(&file, configuration.to_string())
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let port = free_port().await;
         let process = Command::new("prometheus")
             .arg(format!("--config.file={}", file.display()))
-            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                folder.path().join("data").display()
+            ))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .arg("--log.level=warn")
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .unwrap_or_else(|error| panic!("prometheus cannot be run: {error}. Debian's package prometheus has it"));
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build();
+            .unwrap_or_else(|error| {
+                panic!("prometheus cannot be run: {error}. Debian's package prometheus has it")
+            });
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(10))
+            .build();
         let prometheus = Self {
             url: format!("http://127.0.0.1:{port}"),
             client: client.unwrap_or_else(|error| panic!("no HTTP client: {error}")),
             _process: process,
             _folder: folder,
         };
-        eventually("Prometheus answers", Duration::from_secs(30), || prometheus.try_query("vector(1)")).await;
+        eventually("Prometheus answers", Duration::from_secs(30), || {
+            prometheus.try_query("vector(1)")
+        })
+        .await;
         prometheus
     }
 
@@ -64,14 +73,31 @@ impl Prometheus {
     /// When it is no query, or Prometheus does not answer.
     pub async fn try_query(&self, query: &str) -> Result<Vec<(Value, f64)>, String> {
         let url = format!("{}/api/v1/query", self.url);
-        let answer = self.client.get(url).query(&[("query", query)]).send().await.map_err(|error| error.to_string())?;
+        let answer = self
+            .client
+            .get(url)
+            .query(&[("query", query)])
+            .send()
+            .await
+            .map_err(|error| error.to_string())?;
         let answer: Value = answer.json().await.map_err(|error| error.to_string())?;
         if answer["status"] != "success" {
             return Err(format!("{query}: {answer}"));
         }
-        let samples = answer["data"]["result"].as_array().cloned().unwrap_or_default();
-        let value = |sample: &Value| sample["value"][1].as_str().and_then(|value| value.parse().ok()).unwrap_or(f64::NAN);
-        Ok(samples.iter().map(|sample| (sample["metric"].clone(), value(sample))).collect())
+        let samples = answer["data"]["result"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let value = |sample: &Value| {
+            sample["value"][1]
+                .as_str()
+                .and_then(|value| value.parse().ok())
+                .unwrap_or(f64::NAN)
+        };
+        Ok(samples
+            .iter()
+            .map(|sample| (sample["metric"].clone(), value(sample)))
+            .collect())
     }
 
     /// Waits until a query returns one sample of this value.
@@ -79,13 +105,17 @@ impl Prometheus {
     /// # Panics
     /// When it does not.
     pub async fn wait_for(&self, query: &str, value: f64) {
-        eventually(&format!("{query} is {value}"), Duration::from_secs(30), || async {
-            let samples = self.try_query(query).await?;
-            match samples.as_slice() {
-                [(_, seen)] if (seen - value).abs() < 1e-9 => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        })
+        eventually(
+            &format!("{query} is {value}"),
+            Duration::from_secs(30),
+            || async {
+                let samples = self.try_query(query).await?;
+                match samples.as_slice() {
+                    [(_, seen)] if (seen - value).abs() < 1e-9 => Ok(()),
+                    other => Err(format!("{other:?}")),
+                }
+            },
+        )
         .await;
     }
 }
@@ -99,20 +129,33 @@ async fn free_port() -> u16 {
 async fn pod_monitors() -> Vec<Value> {
     let chart = cluster::chart();
     let arguments = [
-        "template", cluster::RELEASE, &chart.to_string_lossy(), "-n", cluster::NAMESPACE,
-        "--set", "monitoring.enabled=true", "-s", "templates/monitoring.yaml",
+        "template",
+        cluster::RELEASE,
+        &chart.to_string_lossy(),
+        "-n",
+        cluster::NAMESPACE,
+        "--set",
+        "monitoring.enabled=true",
+        "-s",
+        "templates/monitoring.yaml",
     ];
-    let rendered = run("helm", &arguments, None).await.expect_ok("helm template");
-    let objects: Vec<Value> =
-        serde_saphyr::from_multiple(&rendered).unwrap_or_else(|error| panic!("helm printed no YAML: {error}"));
-    let monitors: Vec<Value> = objects.into_iter().filter(|object| object["kind"] == "PodMonitor").collect();
+    let rendered = run("helm", &arguments, None)
+        .await
+        .expect_ok("helm template");
+    let objects: Vec<Value> = serde_saphyr::from_multiple(&rendered)
+        .unwrap_or_else(|error| panic!("helm printed no YAML: {error}"));
+    let monitors: Vec<Value> = objects
+        .into_iter()
+        .filter(|object| object["kind"] == "PodMonitor")
+        .collect();
     assert!(!monitors.is_empty(), "the chart has no PodMonitor");
     monitors
 }
 
 /// What the Prometheus operator makes of a PodMonitor, as far as the chart's go.
 fn scrape_config(monitor: &Value) -> Value {
-    let mut discovery = json!({"role": "pod", "kubeconfig_file": env::var("KUBECONFIG").unwrap_or_default()});
+    let mut discovery =
+        json!({"role": "pod", "kubeconfig_file": env::var("KUBECONFIG").unwrap_or_default()});
     let selector = &monitor["spec"]["namespaceSelector"];
     if selector["any"] != true {
         let own = json!([monitor["metadata"]["namespace"]]);
@@ -120,16 +163,27 @@ fn scrape_config(monitor: &Value) -> Value {
         discovery["namespaces"] = json!({"names": names});
     }
     let keep = |source: String, value: &Value| json!({"action": "keep", "source_labels": [source], "regex": value});
-    let labels = monitor["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten();
+    let labels = monitor["spec"]["selector"]["matchLabels"]
+        .as_object()
+        .into_iter()
+        .flatten();
     let mut relabel: Vec<Value> = labels
         .map(|(label, value)| {
-            let label: String = label.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+            let label: String = label
+                .chars()
+                .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+                .collect();
             keep(format!("__meta_kubernetes_pod_label_{label}"), value)
         })
         .collect();
     let endpoint = &monitor["spec"]["podMetricsEndpoints"][0];
-    relabel.push(keep("__meta_kubernetes_pod_container_port_name".to_owned(), &endpoint["port"]));
-    relabel.push(json!({"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"}));
+    relabel.push(keep(
+        "__meta_kubernetes_pod_container_port_name".to_owned(),
+        &endpoint["port"],
+    ));
+    relabel.push(
+        json!({"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"}),
+    );
     relabel.push(json!({"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"}));
     json!({
         "job_name": monitor["metadata"]["name"],

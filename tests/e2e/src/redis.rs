@@ -12,7 +12,10 @@ use crate::{cluster, kubectl::Kubectl};
 /// # Panics
 /// When Redis cannot be read.
 pub async fn chronicle_of_pulse(namespace: &str, spirit: &str, pulse: &str) -> Vec<Value> {
-    list(&format!("eywa:{{{namespace}/{spirit}}}:chronicle-pulse:{pulse}")).await
+    list(&format!(
+        "eywa:{{{namespace}/{spirit}}}:chronicle-pulse:{pulse}"
+    ))
+    .await
 }
 
 /// The Chronicle's entries about one session, oldest first.
@@ -20,7 +23,10 @@ pub async fn chronicle_of_pulse(namespace: &str, spirit: &str, pulse: &str) -> V
 /// # Panics
 /// When Redis cannot be read.
 pub async fn chronicle_of_session(namespace: &str, spirit: &str, session: &str) -> Vec<Value> {
-    list(&format!("eywa:{{{namespace}/{spirit}}}:chronicle:{session}")).await
+    list(&format!(
+        "eywa:{{{namespace}/{spirit}}}:chronicle:{session}"
+    ))
+    .await
 }
 
 async fn list(key: &str) -> Vec<Value> {
@@ -29,18 +35,35 @@ async fn list(key: &str) -> Vec<Value> {
         let known = url.as_str().into_connection_info()?;
         let to = ConnectionAddr::Tcp(address.clone(), 6379);
         let info: ConnectionInfo = known.set_addr(to);
-        let mut connection = Client::open(info)?.get_multiplexed_async_connection().await?;
-        ::redis::cmd("LRANGE").arg(key).arg(0).arg(-1).query_async::<Vec<String>>(&mut connection).await
+        let mut connection = Client::open(info)?
+            .get_multiplexed_async_connection()
+            .await?;
+        ::redis::cmd("LRANGE")
+            .arg(key)
+            .arg(0)
+            .arg(-1)
+            .query_async::<Vec<String>>(&mut connection)
+            .await
     };
-    let entries = read.await.unwrap_or_else(|error| panic!("Redis at {address} cannot be read: {error}"));
-    let parse = |entry: &String| serde_json::from_str(entry).unwrap_or_else(|error| panic!("{key}: {error}: {entry}"));
+    let entries = read
+        .await
+        .unwrap_or_else(|error| panic!("Redis at {address} cannot be read: {error}"));
+    let parse = |entry: &String| {
+        serde_json::from_str(entry).unwrap_or_else(|error| panic!("{key}: {error}: {entry}"))
+    };
     entries.iter().map(parse).collect()
 }
 
 /// The URL that the chart's Secret holds, and the address of its Service.
 async fn place() -> (String, String) {
     let kubectl = Kubectl::of(cluster::NAMESPACE);
-    let service = ["get", "service", cluster::REDIS, "-o", "jsonpath={.spec.clusterIP}"];
+    let service = [
+        "get",
+        "service",
+        cluster::REDIS,
+        "-o",
+        "jsonpath={.spec.clusterIP}",
+    ];
     let template = "go-template={{.data.url | base64decode}}";
     let secret = ["get", "secret", cluster::REDIS, "-o", template];
     tokio::join!(kubectl.run(&secret), kubectl.run(&service))

@@ -73,10 +73,16 @@ impl Scene {
     pub async fn set(scenario: &str) -> Self {
         static SCENES: AtomicU32 = AtomicU32::new(0);
         let number = SCENES.fetch_add(1, Ordering::Relaxed);
-        let words: String = scenario.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(36).collect();
+        let words: String = scenario
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .take(36)
+            .collect();
         let namespace = format!("e2e-{}-{}{number}", words.trim_matches('-'), run_id());
         let kubectl = Kubectl::of(&namespace);
-        kubectl.apply(&[&cluster::restricted_namespace(&namespace)]).await;
+        kubectl
+            .apply(&[&cluster::restricted_namespace(&namespace)])
+            .await;
         Self {
             kubectl,
             graph: Graph::start(spirit::ACCESS_TOKEN).await,
@@ -96,8 +102,16 @@ impl Scene {
     /// # Panics
     /// When it does not get Ready.
     pub async fn serve(&self) -> Vec<Pod> {
-        self.kubectl.apply(&[&spirit::voice_secret(), &spirit::model_secret(spirit::API_KEY), &self.concierge()]).await;
-        self.kubectl.wait("spirit/concierge", "condition=Ready", 120).await;
+        self.kubectl
+            .apply(&[
+                &spirit::voice_secret(),
+                &spirit::model_secret(spirit::API_KEY),
+                &self.concierge(),
+            ])
+            .await;
+        self.kubectl
+            .wait("spirit/concierge", "condition=Ready", 120)
+            .await;
         self.pods(spirit::NAME).await
     }
 
@@ -105,7 +119,12 @@ impl Scene {
     pub async fn pods(&self, spirit: &str) -> Vec<Pod> {
         let label = format!("eywa.dev/spirit={spirit}");
         let pods = self.kubectl.get(&["pods", "-l", &label]).await;
-        pods["items"].as_array().into_iter().flatten().filter_map(ready_pod).collect()
+        pods["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(ready_pod)
+            .collect()
     }
 
     /// Says something as this person, by a pod, and waits for the only answer to it.
@@ -115,8 +134,13 @@ impl Scene {
     pub async fn converse(&self, pod: &Pod, person: &str, wamid: &str, words: &str) -> String {
         let before = self.graph.sent_to(person).len();
         self.say(pod, person, wamid, words).await;
-        let sent = self.graph.wait_for(person, before + 1, ANSWERED_WITHIN).await;
-        sent.last().map(|sent| sent.text.clone()).unwrap_or_default()
+        let sent = self
+            .graph
+            .wait_for(person, before + 1, ANSWERED_WITHIN)
+            .await;
+        sent.last()
+            .map(|sent| sent.text.clone())
+            .unwrap_or_default()
     }
 
     /// Says something as this person, by a pod.
@@ -124,14 +148,21 @@ impl Scene {
     /// # Panics
     /// When it is not taken.
     pub async fn say(&self, pod: &Pod, person: &str, wamid: &str, words: &str) {
-        let answer = self.meta.post(&pod.webhook(), &webhook::text(person, wamid, words)).await;
+        let answer = self
+            .meta
+            .post(&pod.webhook(), &webhook::text(person, wamid, words))
+            .await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
     /// What the Chronicle has of a message, by outcome, oldest first.
     pub async fn outcomes(&self, wamid: &str) -> Vec<String> {
-        let entries = redis::chronicle_of_pulse(&self.namespace, spirit::NAME, &format!("wa/{wamid}")).await;
-        entries.iter().map(|entry| entry["outcome"].as_str().unwrap_or_default().to_owned()).collect()
+        let entries =
+            redis::chronicle_of_pulse(&self.namespace, spirit::NAME, &format!("wa/{wamid}")).await;
+        entries
+            .iter()
+            .map(|entry| entry["outcome"].as_str().unwrap_or_default().to_owned())
+            .collect()
     }
 
     /// Waits until the Chronicle has exactly these outcomes of a message.
@@ -139,10 +170,14 @@ impl Scene {
     /// # Panics
     /// When that does not come about.
     pub async fn wait_for_outcomes(&self, wamid: &str, outcomes: &[&str]) {
-        eventually(&format!("the Chronicle has {outcomes:?} of {wamid}"), ANSWERED_WITHIN, || async {
-            let seen = self.outcomes(wamid).await;
-            hold(seen == outcomes, seen)
-        })
+        eventually(
+            &format!("the Chronicle has {outcomes:?} of {wamid}"),
+            ANSWERED_WITHIN,
+            || async {
+                let seen = self.outcomes(wamid).await;
+                hold(seen == outcomes, seen)
+            },
+        )
         .await;
     }
 
@@ -154,7 +189,8 @@ impl Scene {
         let mut total = 0.0;
         for pod in pods {
             let page = self.meta.get(&pod.admin("/metrics")).await;
-            let page = page.unwrap_or_else(|error| panic!("{} shows no metrics: {error}", pod.name));
+            let page =
+                page.unwrap_or_else(|error| panic!("{} shows no metrics: {error}", pod.name));
             total += metrics::sum(&page.body, name, labels);
         }
         total
@@ -168,13 +204,39 @@ impl Scene {
             &["get", "eywa", "-o", "yaml"],
             &["describe", "pods"],
             &["get", "events", "--sort-by=.lastTimestamp"],
-            &["logs", "-l", "app.kubernetes.io/name=eywa-runtime", "--all-containers", "--prefix", "--tail=60"],
-            &["logs", "-l", "app.kubernetes.io/name=eywa-runtime", "--all-containers", "--prefix", "--tail=20", "--previous"],
+            &[
+                "logs",
+                "-l",
+                "app.kubernetes.io/name=eywa-runtime",
+                "--all-containers",
+                "--prefix",
+                "--tail=60",
+            ],
+            &[
+                "logs",
+                "-l",
+                "app.kubernetes.io/name=eywa-runtime",
+                "--all-containers",
+                "--prefix",
+                "--tail=20",
+                "--previous",
+            ],
             &["top", "pods"],
         ];
-        let there: [&[&str]; 2] =
-            [&["get", "all", "-o", "wide"], &["logs", "-l", "app.kubernetes.io/part-of=eywa", "--prefix", "--tail=40"]];
-        let looks = here.iter().map(|look| (&self.kubectl, *look)).chain(there.iter().map(|look| (&system, *look)));
+        let there: [&[&str]; 2] = [
+            &["get", "all", "-o", "wide"],
+            &[
+                "logs",
+                "-l",
+                "app.kubernetes.io/part-of=eywa",
+                "--prefix",
+                "--tail=40",
+            ],
+        ];
+        let looks = here
+            .iter()
+            .map(|look| (&self.kubectl, *look))
+            .chain(there.iter().map(|look| (&system, *look)));
         let pages = join_all(looks.map(|(kubectl, look)| async move {
             let said = kubectl.attempt(look).await;
             format!("--- kubectl {}\n{}{}", look.join(" "), said.out, said.err)
@@ -184,19 +246,25 @@ impl Scene {
 
     /// Removes the namespace, without waiting for its end.
     pub async fn clear(&self) {
-        self.kubectl.attempt(&["delete", "namespace", &self.namespace, "--wait=false"]).await;
+        self.kubectl
+            .attempt(&["delete", "namespace", &self.namespace, "--wait=false"])
+            .await;
     }
 }
 
 fn ready_pod(pod: &Value) -> Option<Pod> {
     let conditions = pod["status"]["conditions"].as_array()?;
-    let ready = conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+    let ready = conditions
+        .iter()
+        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
     if !ready || !pod["metadata"]["deletionTimestamp"].is_null() {
         return None;
     }
     Some(Pod {
         name: pod["metadata"]["name"].as_str()?.to_owned(),
         ip: pod["status"]["podIP"].as_str()?.parse().ok()?,
-        container_id: pod["status"]["containerStatuses"][0]["containerID"].as_str()?.to_owned(),
+        container_id: pod["status"]["containerStatuses"][0]["containerID"]
+            .as_str()?
+            .to_owned(),
     })
 }

@@ -17,7 +17,9 @@ const HOST: Ipv4Addr = Ipv4Addr::new(10, 87, 0, 1);
 /// When `EYWA_TEST_HOST` is no IP address.
 pub fn host() -> IpAddr {
     match env::var("EYWA_TEST_HOST") {
-        Ok(host) => host.parse().unwrap_or_else(|_| panic!("EYWA_TEST_HOST={host} is no IP address")),
+        Ok(host) => host
+            .parse()
+            .unwrap_or_else(|_| panic!("EYWA_TEST_HOST={host} is no IP address")),
         Err(_) => HOST.into(),
     }
 }
@@ -36,7 +38,9 @@ impl Server {
     pub async fn start(routes: Router) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await;
         let listener = listener.unwrap_or_else(|error| panic!("no port to listen on: {error}"));
-        let address = listener.local_addr().unwrap_or_else(|error| panic!("a listener without an address: {error}"));
+        let address = listener
+            .local_addr()
+            .unwrap_or_else(|error| panic!("a listener without an address: {error}"));
         let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, routes).await {

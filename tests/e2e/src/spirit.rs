@@ -43,7 +43,10 @@ pub fn concierge(graph_url: &str, model_url: &str) -> Value {
 
 /// The Secret of its voice.
 pub fn voice_secret() -> Value {
-    secret("wa", &json!({"access-token": ACCESS_TOKEN, "app-secret": APP_SECRET, "verify-token": VERIFY_TOKEN}))
+    secret(
+        "wa",
+        &json!({"access-token": ACCESS_TOKEN, "app-secret": APP_SECRET, "verify-token": VERIFY_TOKEN}),
+    )
 }
 
 /// The Secret of its model.

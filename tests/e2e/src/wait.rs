@@ -36,7 +36,11 @@ where
 /// # Errors
 /// What was seen instead.
 pub fn hold<D: std::fmt::Debug>(holds: bool, seen: D) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(format!("{seen:?}")) }
+    if holds {
+        Ok(())
+    } else {
+        Err(format!("{seen:?}"))
+    }
 }
 
 #[cfg(test)]
@@ -49,7 +53,13 @@ mod tests {
         let found = eventually("three looks", Duration::from_secs(1), || {
             looks += 1;
             let looks = looks;
-            async move { if looks == 3 { Ok(looks) } else { Err("too few") } }
+            async move {
+                if looks == 3 {
+                    Ok(looks)
+                } else {
+                    Err("too few")
+                }
+            }
         })
         .await;
         assert_eq!(found, 3);
@@ -58,12 +68,20 @@ mod tests {
     #[tokio::test(start_paused = true)]
     #[should_panic(expected = "not within 1s: rain; last seen: sun")]
     async fn a_condition_that_stays_false_fails_and_says_what_was_seen() {
-        eventually("rain", Duration::from_secs(1), || async { Err::<(), _>("sun") }).await;
+        eventually("rain", Duration::from_secs(1), || async {
+            Err::<(), _>("sun")
+        })
+        .await;
     }
 
     #[tokio::test(start_paused = true)]
     #[should_panic(expected = "not within 1s")]
     async fn a_look_that_never_ends_fails_too() {
-        eventually("an end", Duration::from_secs(1), std::future::pending::<Result<(), String>>).await;
+        eventually(
+            "an end",
+            Duration::from_secs(1),
+            std::future::pending::<Result<(), String>>,
+        )
+        .await;
     }
 }

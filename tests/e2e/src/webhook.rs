@@ -39,9 +39,15 @@ impl Meta {
     /// # Panics
     /// When there can be no HTTP client.
     pub fn new(app_secret: &str) -> Self {
-        let client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build();
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .no_proxy()
+            .build();
         let client = client.unwrap_or_else(|error| panic!("no HTTP client: {error}"));
-        Self { app_secret: app_secret.to_owned(), client }
+        Self {
+            app_secret: app_secret.to_owned(),
+            client,
+        }
     }
 
     /// The signature of a body: the value of `X-Hub-Signature-256`.
@@ -58,7 +64,9 @@ impl Meta {
 
     /// Sends a signed webhook.
     pub async fn post(&self, url: &str, webhook: &Value) -> Answer {
-        self.try_post(url, webhook).await.unwrap_or_else(|error| panic!("no answer from {url}: {error}"))
+        self.try_post(url, webhook)
+            .await
+            .unwrap_or_else(|error| panic!("no answer from {url}: {error}"))
     }
 
     /// Sends a signed webhook, to somebody who may not be there.
@@ -75,8 +83,15 @@ impl Meta {
     ///
     /// # Panics
     /// When there is no answer.
-    pub async fn post_as_is(&self, url: &str, body: impl Into<reqwest::Body>, signature: Option<&str>) -> Answer {
-        self.send(url, body, signature).await.unwrap_or_else(|error| panic!("no answer from {url}: {error}"))
+    pub async fn post_as_is(
+        &self,
+        url: &str,
+        body: impl Into<reqwest::Body>,
+        signature: Option<&str>,
+    ) -> Answer {
+        self.send(url, body, signature)
+            .await
+            .unwrap_or_else(|error| panic!("no answer from {url}: {error}"))
     }
 
     /// Asks for the challenge of a webhook's verification.
@@ -84,10 +99,15 @@ impl Meta {
     /// # Panics
     /// When there is no answer.
     pub async fn verify(&self, url: &str, verify_token: &str, challenge: &str) -> Answer {
-        let query =
-            [("hub.mode", "subscribe"), ("hub.verify_token", verify_token), ("hub.challenge", challenge)];
+        let query = [
+            ("hub.mode", "subscribe"),
+            ("hub.verify_token", verify_token),
+            ("hub.challenge", challenge),
+        ];
         let request = self.client.get(url).query(&query);
-        answer(request).await.unwrap_or_else(|error| panic!("no answer from {url}: {error}"))
+        answer(request)
+            .await
+            .unwrap_or_else(|error| panic!("no answer from {url}: {error}"))
     }
 
     /// Gets a page, such as that of a probe.
@@ -104,7 +124,11 @@ impl Meta {
         body: impl Into<reqwest::Body>,
         signature: Option<&str>,
     ) -> reqwest::Result<Answer> {
-        let mut request = self.client.post(url).header("content-type", "application/json").body(body);
+        let mut request = self
+            .client
+            .post(url)
+            .header("content-type", "application/json")
+            .body(body);
         if let Some(signature) = signature {
             request = request.header("x-hub-signature-256", signature);
         }
@@ -117,12 +141,19 @@ async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<Answer> {
     let response = request.send().await?;
     let status = response.status().as_u16();
     let took = started.elapsed();
-    Ok(Answer { status, took, body: response.text().await? })
+    Ok(Answer {
+        status,
+        took,
+        body: response.text().await?,
+    })
 }
 
 /// A webhook with one text message.
 pub fn text(from: &str, wamid: &str, body: &str) -> Value {
-    messages(from, json!([message(from, wamid, "text", json!({"body": body}))]))
+    messages(
+        from,
+        json!([message(from, wamid, "text", json!({"body": body}))]),
+    )
 }
 
 /// One message of any type.
@@ -154,7 +185,10 @@ mod tests {
     fn a_body_is_signed_as_rfc_4231_computes_it() {
         // RFC 4231, test case 2.
         let signed = Meta::new("Jefe").signature(b"what do ya want for nothing?");
-        assert_eq!(signed, "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        assert_eq!(
+            signed,
+            "sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
     }
 
     #[test]

@@ -12,25 +12,65 @@ use tempfile::TempDir;
 pub async fn helm_and_kubeconform_find_nothing_wrong(_scene: Arc<Scene>) {
     let chart = cluster::chart();
     let chart = chart.to_string_lossy();
-    run("helm", &["lint", "--strict", &chart], None).await.expect_ok("helm lint");
-    let unknown = run("helm", &["lint", &chart, "--set", "oprator.replicas=2"], None).await;
-    assert!(!unknown.ok && unknown.out.contains("oprator"), "{}{}", unknown.out, unknown.err);
+    run("helm", &["lint", "--strict", &chart], None)
+        .await
+        .expect_ok("helm lint");
+    let unknown = run(
+        "helm",
+        &["lint", &chart, "--set", "oprator.replicas=2"],
+        None,
+    )
+    .await;
+    assert!(
+        !unknown.ok && unknown.out.contains("oprator"),
+        "{}{}",
+        unknown.out,
+        unknown.err
+    );
 
-    let schemas = cluster::workspace().join("target/cluster/schemas/{{.ResourceKind}}{{.KindSuffix}}.json");
+    let schemas =
+        cluster::workspace().join("target/cluster/schemas/{{.ResourceKind}}{{.KindSuffix}}.json");
     for settings in [
         "redis.enabled=true",
         "redis.urlSecretRef.name=our-redis",
         "redis.enabled=true,redis.persistence.enabled=true,operator.replicas=2,operator.watchNamespaces={a,b}",
     ] {
-        let rendered = run("helm", &["template", "eywa", &chart, "-n", "eywa-system", "--set", settings], None).await;
+        let rendered = run(
+            "helm",
+            &[
+                "template",
+                "eywa",
+                &chart,
+                "-n",
+                "eywa-system",
+                "--set",
+                settings,
+            ],
+            None,
+        )
+        .await;
         let rendered = rendered.expect_ok("helm template");
-        let arguments = ["-strict", "-summary", "-schema-location", &schemas.to_string_lossy()];
-        let said = run("kubeconform", &arguments, Some(&rendered)).await.expect_ok(&format!("kubeconform with {settings}"));
+        let arguments = [
+            "-strict",
+            "-summary",
+            "-schema-location",
+            &schemas.to_string_lossy(),
+        ];
+        let said = run("kubeconform", &arguments, Some(&rendered))
+            .await
+            .expect_ok(&format!("kubeconform with {settings}"));
         assert!(said.contains("Invalid: 0, Errors: 0, Skipped: 0"), "{said}");
     }
-    let mut broken = run("helm", &["template", "eywa", &chart], None).await.expect_ok("helm template");
+    let mut broken = run("helm", &["template", "eywa", &chart], None)
+        .await
+        .expect_ok("helm template");
     broken = broken.replacen("replicas: 1", "replicas: many", 1);
-    let said = run("kubeconform", &["-strict", "-schema-location", &schemas.to_string_lossy()], Some(&broken)).await;
+    let said = run(
+        "kubeconform",
+        &["-strict", "-schema-location", &schemas.to_string_lossy()],
+        Some(&broken),
+    )
+    .await;
     assert!(!said.ok, "kubeconform finds everything right: {}", said.out);
 }
 
@@ -43,13 +83,27 @@ pub async fn a_pod_that_pod_security_restricts_is_refused(scene: Arc<Scene>) {
         "spec": {"containers": [{"name": "redis", "image": "eywa-redis:dev"}]},
     });
     let said = scene.kubectl.attempt_apply(&[&pod]).await;
-    assert!(!said.ok && said.err.contains("violates PodSecurity \"restricted"), "{}{}", said.out, said.err);
+    assert!(
+        !said.ok && said.err.contains("violates PodSecurity \"restricted"),
+        "{}{}",
+        said.out,
+        said.err
+    );
 
     let system = Kubectl::of(cluster::NAMESPACE);
     let namespace = system.get(&["namespace", cluster::NAMESPACE]).await;
-    assert_eq!(namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "restricted");
+    assert_eq!(
+        namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"],
+        "restricted"
+    );
     for deployment in [cluster::OPERATOR, cluster::REDIS] {
-        system.wait(&format!("deployment/{deployment}"), "condition=Available", 60).await;
+        system
+            .wait(
+                &format!("deployment/{deployment}"),
+                "condition=Available",
+                60,
+            )
+            .await;
     }
 }
 
@@ -58,21 +112,41 @@ pub async fn an_upgrade_that_changes_a_crd_changes_it(_scene: Arc<Scene>) {
     let next = folder.path().join("eywa");
     copy(&cluster::chart(), &next);
     let file = next.join("files/crds/vigils.yaml");
-    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let changed = text.replacen("shortNames:\n    - vg", "shortNames:\n    - vg\n    - vigilante", 1);
-    assert_ne!(changed, text, "the short name of Vigils is not where it was");
+    let text =
+        fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let changed = text.replacen(
+        "shortNames:\n    - vg",
+        "shortNames:\n    - vg\n    - vigilante",
+        1,
+    );
+    assert_ne!(
+        changed, text,
+        "the short name of Vigils is not where it was"
+    );
     fs::write(&file, changed).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
 
     assert!(!short_names().await.contains("vigilante"));
     cluster::upgrade(&next).await.expect_ok("helm upgrade");
-    assert!(short_names().await.contains("vigilante"), "{}", short_names().await);
-    cluster::upgrade(&cluster::chart()).await.expect_ok("helm upgrade");
-    assert!(!short_names().await.contains("vigilante"), "{}", short_names().await);
+    assert!(
+        short_names().await.contains("vigilante"),
+        "{}",
+        short_names().await
+    );
+    cluster::upgrade(&cluster::chart())
+        .await
+        .expect_ok("helm upgrade");
+    assert!(
+        !short_names().await.contains("vigilante"),
+        "{}",
+        short_names().await
+    );
 }
 
 async fn short_names() -> String {
     let path = "jsonpath={.spec.names.shortNames}";
-    Kubectl::of(cluster::NAMESPACE).run(&["get", "crd", "vigils.eywa.dev", "-o", path]).await
+    Kubectl::of(cluster::NAMESPACE)
+        .run(&["get", "crd", "vigils.eywa.dev", "-o", path])
+        .await
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -81,7 +155,11 @@ fn copy(from: &Path, to: &Path) {
         for entry in fs::read_dir(from)? {
             let entry = entry?;
             let target = to.join(entry.file_name());
-            if entry.file_type()?.is_dir() { copy(&entry.path(), &target) } else { fs::copy(entry.path(), target).map(drop)? }
+            if entry.file_type()?.is_dir() {
+                copy(&entry.path(), &target)
+            } else {
+                fs::copy(entry.path(), target).map(drop)?
+            }
         }
         Ok::<(), std::io::Error>(())
     })();

@@ -77,7 +77,10 @@ where
         let ended = handle.block_on(handle.spawn(play(Arc::clone(&scene))));
         eprintln!("{name} took {:.1} s", started.elapsed().as_secs_f32());
         let failed = ended.err().map(|error| {
-            let why = error.try_into_panic().map_or_else(|_| "it was cancelled".to_owned(), |panic| words(panic.as_ref()));
+            let why = error.try_into_panic().map_or_else(
+                |_| "it was cancelled".to_owned(),
+                |panic| words(panic.as_ref()),
+            );
             format!("{why}\n\n{}", handle.block_on(scene.diagnostics()))
         });
         handle.block_on(scene.clear());
@@ -88,7 +91,8 @@ where
 /// What a panic said.
 fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked without a word".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it panicked without a word".to_owned())
 }
 
 async fn step(name: &str, work: impl Future<Output = ()>) {

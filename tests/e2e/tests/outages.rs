@@ -30,36 +30,69 @@ pub async fn a_pod_killed_while_it_asks_the_oracle_is_stood_in_for_once(scene: A
 
     node::kill_container(&dead.container_id);
     // The other takes the Pulse over when the dead one's lease has ended, and does not take its own for busy.
-    let again = scene.model.wait_for("hello", 2, Duration::from_secs(30)).await;
+    let again = scene
+        .model
+        .wait_for("hello", 2, Duration::from_secs(30))
+        .await;
     held.release();
     let sent = scene.graph.wait_for(ANA, 1, ANSWERED_WITHIN).await;
-    assert_eq!((sent[0].text.as_str(), sent[0].from), (Model::echo("hello").as_str(), again.from));
+    assert_eq!(
+        (sent[0].text.as_str(), sent[0].from),
+        (Model::echo("hello").as_str(), again.from)
+    );
     scene.wait_for_outcomes("wamid.1", &["answered"]).await;
 
-    assert_eq!(scene.converse(&alive, ANA, "wamid.2", "and now?").await, Model::echo("and now?"));
-    assert_eq!(scene.graph.texts_to(ANA), [Model::echo("hello"), Model::echo("and now?")]);
+    assert_eq!(
+        scene.converse(&alive, ANA, "wamid.2", "and now?").await,
+        Model::echo("and now?")
+    );
+    assert_eq!(
+        scene.graph.texts_to(ANA),
+        [Model::echo("hello"), Model::echo("and now?")]
+    );
 }
 
 pub async fn nothing_acknowledged_is_lost_while_redis_is_away(scene: Arc<Scene>) {
     let pods = scene.serve().await;
-    assert_eq!(scene.converse(&pods[0], ANA, "wamid.before", "hello").await, Model::echo("hello"));
+    assert_eq!(
+        scene.converse(&pods[0], ANA, "wamid.before", "hello").await,
+        Model::echo("hello")
+    );
     // Acknowledged, and not answered yet, when Redis goes.
     let held = scene.model.hold("remember me");
-    scene.say(&pods[1], BEA, "wamid.acknowledged", "remember me").await;
-    scene.model.wait_for("remember me", 1, ANSWERED_WITHIN).await;
+    scene
+        .say(&pods[1], BEA, "wamid.acknowledged", "remember me")
+        .await;
+    scene
+        .model
+        .wait_for("remember me", 1, ANSWERED_WITHIN)
+        .await;
 
     let system = Kubectl::of(cluster::NAMESPACE);
     let redis = format!("deployment/{}", cluster::REDIS);
     let gone = Instant::now();
     system.run(&["scale", &redis, "--replicas=0"]).await;
-    system.run(&["wait", "--for=delete", "pods", "-l", "app.kubernetes.io/name=eywa-redis", "--timeout=60s"]).await;
+    system
+        .run(&[
+            "wait",
+            "--for=delete",
+            "pods",
+            "-l",
+            "app.kubernetes.io/name=eywa-redis",
+            "--timeout=60s",
+        ])
+        .await;
 
     let late = webhook::text(ANA, "wamid.late", "is anybody there?");
     for pod in &pods {
         let answer = scene.meta.post(&pod.webhook(), &late).await;
         assert_eq!(answer.status, 503, "{answer:?}");
         eventually("readiness tells", Duration::from_secs(10), || async {
-            let ready = scene.meta.get(&pod.admin("/readyz")).await.map_err(|error| error.to_string())?;
+            let ready = scene
+                .meta
+                .get(&pod.admin("/readyz"))
+                .await
+                .map_err(|error| error.to_string())?;
             hold(ready.status == 503 && ready.body.contains("store"), ready)
         })
         .await;
@@ -75,28 +108,56 @@ pub async fn nothing_acknowledged_is_lost_while_redis_is_away(scene: Arc<Scene>)
     system.run(&["scale", &redis, "--replicas=1"]).await;
 
     // The channel goes on delivering what nobody acknowledged.
-    eventually("the late message is acknowledged", HEALED_WITHIN, || async {
-        let answer = scene.meta.try_post(&pods[0].webhook(), &late).await.map_err(|error| error.to_string())?;
-        hold(answer.status == 200, answer)
-    })
+    eventually(
+        "the late message is acknowledged",
+        HEALED_WITHIN,
+        || async {
+            let answer = scene
+                .meta
+                .try_post(&pods[0].webhook(), &late)
+                .await
+                .map_err(|error| error.to_string())?;
+            hold(answer.status == 200, answer)
+        },
+    )
     .await;
     let sent = scene.graph.wait_for(ANA, 2, HEALED_WITHIN).await;
     assert_eq!(sent[1].text, Model::echo("is anybody there?"));
     let sent = scene.graph.wait_for(BEA, 1, HEALED_WITHIN).await;
     assert_eq!(sent[0].text, Model::echo("remember me"));
-    scene.kubectl.wait("spirit/concierge", "condition=Ready", 60).await;
+    scene
+        .kubectl
+        .wait("spirit/concierge", "condition=Ready", 60)
+        .await;
     let now = scene.pods(spirit::NAME).await;
     assert_eq!(now.len(), pods.len());
-    assert!(now.iter().all(|pod| pods.contains(pod)), "pods were restarted: {pods:?} became {now:?}");
+    assert!(
+        now.iter().all(|pod| pods.contains(pod)),
+        "pods were restarted: {pods:?} became {now:?}"
+    );
 
-    scene.wait_for_outcomes("wamid.acknowledged", &["answered"]).await;
-    assert_eq!(scene.converse(&now[0], BEA, "wamid.after", "thanks").await, Model::echo("thanks"));
-    assert_eq!((scene.graph.sent_to(ANA).len(), scene.graph.sent_to(BEA).len()), (2, 2));
+    scene
+        .wait_for_outcomes("wamid.acknowledged", &["answered"])
+        .await;
+    assert_eq!(
+        scene.converse(&now[0], BEA, "wamid.after", "thanks").await,
+        Model::echo("thanks")
+    );
+    assert_eq!(
+        (
+            scene.graph.sent_to(ANA).len(),
+            scene.graph.sent_to(BEA).len()
+        ),
+        (2, 2)
+    );
 }
 
 /// The pod that is meant, and another.
 fn part(pods: &[Pod], is: impl Fn(&Pod) -> bool) -> (Pod, Pod) {
-    let (meant, other) = (pods.iter().find(|pod| is(pod)), pods.iter().find(|pod| !is(pod)));
+    let (meant, other) = (
+        pods.iter().find(|pod| is(pod)),
+        pods.iter().find(|pod| !is(pod)),
+    );
     match (meant, other) {
         (Some(meant), Some(other)) => (meant.clone(), other.clone()),
         _ => panic!("not two pods, of which one is meant: {pods:?}"),

@@ -36,7 +36,11 @@ pub(crate) struct Load {
 impl Load {
     pub(crate) fn new(http: SocketAddr, standins: &Standins) -> Self {
         let url = format!("http://{http}/voices/bench/wa");
-        Self { url, replies: standins.state.clone(), sent: AtomicUsize::new(0) }
+        Self {
+            url,
+            replies: standins.state.clone(),
+            sent: AtomicUsize::new(0),
+        }
     }
 
     /// Sends so many Pulses, and waits until all are answered.
@@ -52,7 +56,10 @@ impl Load {
 
     async fn connection(&self, last: usize) -> Result<()> {
         // A client of its own keeps one connection.
-        let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(1).build()?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .pool_max_idle_per_host(1)
+            .build()?;
         loop {
             let number = self.sent.fetch_add(1, Ordering::AcqRel);
             if number >= last {
@@ -64,9 +71,18 @@ impl Load {
             let mut mac = Hmac::<Sha256>::new_from_slice(APP_SECRET.as_bytes())?;
             mac.update(&body);
             let signature = format!("sha256={}", hex::encode(mac.finalize().into_bytes()));
-            let sent = client.post(&self.url).header("x-hub-signature-256", signature).body(body).send().await?;
+            let sent = client
+                .post(&self.url)
+                .header("x-hub-signature-256", signature)
+                .body(body)
+                .send()
+                .await?;
             if !sent.status().is_success() {
-                bail!("a webhook was answered with {}: {}", sent.status(), sent.text().await?);
+                bail!(
+                    "a webhook was answered with {}: {}",
+                    sent.status(),
+                    sent.text().await?
+                );
             }
         }
     }

@@ -27,12 +27,16 @@ struct Floor {
 /// Serves until it is ended.
 pub(crate) async fn serve(http: SocketAddr, redis: &str, standins: &str) -> Result<()> {
     let floor = Arc::new(Floor {
-        redis: redis::Client::open(redis)?.get_multiplexed_async_connection().await?,
+        redis: redis::Client::open(redis)?
+            .get_multiplexed_async_connection()
+            .await?,
         client: reqwest::Client::builder().no_proxy().build()?,
         standins: standins.to_owned(),
         script: Script::new("return redis.call('SET', KEYS[1], ARGV[1], 'PX', 60000)"),
     });
-    let routes = Router::new().route("/voices/bench/wa", post(take)).with_state(floor);
+    let routes = Router::new()
+        .route("/voices/bench/wa", post(take))
+        .with_state(floor);
     axum::serve(TcpListener::bind(http).await?, routes).await?;
     Ok(())
 }
@@ -58,7 +62,8 @@ impl Floor {
         let one = async |key: usize| {
             let mut redis = self.redis.clone();
             let mut call = self.script.key(format!("floor:{key}"));
-            let kept: redis::RedisResult<String> = call.arg(&body[..]).invoke_async(&mut redis).await;
+            let kept: redis::RedisResult<String> =
+                call.arg(&body[..]).invoke_async(&mut redis).await;
             if let Err(error) = kept {
                 eprintln!("the floor's Redis failed: {error}");
             }
@@ -68,7 +73,12 @@ impl Floor {
 
     async fn post(&self, path: &str) {
         let request = self.client.post(format!("{}{path}", self.standins));
-        let sent = request.header("content-type", "application/json").bearer_auth("none").body(BODY).send().await;
+        let sent = request
+            .header("content-type", "application/json")
+            .bearer_auth("none")
+            .body(BODY)
+            .send()
+            .await;
         let read = async { sent?.bytes().await };
         if let Err(error) = read.await {
             eprintln!("the floor's request failed: {error}");

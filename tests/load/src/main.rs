@@ -70,8 +70,16 @@ async fn main() -> Result<()> {
     // Fails only where one is installed already, and nobody was before us.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match Cli::parse().command {
-        What::Compare { runtime, pulses, runs } => compare(&runtime, pulses, runs).await,
-        What::Floor { http, redis, standins } => floor::serve(http, &redis, &standins).await,
+        What::Compare {
+            runtime,
+            pulses,
+            runs,
+        } => compare(&runtime, pulses, runs).await,
+        What::Floor {
+            http,
+            redis,
+            standins,
+        } => floor::serve(http, &redis, &standins).await,
     }
 }
 
@@ -79,22 +87,42 @@ async fn compare(runtime: &Path, pulses: usize, runs: usize) -> Result<()> {
     let (mut ours, mut floors) = (Vec::new(), Vec::new());
     for run in 1..=runs {
         eprintln!("run {run} of {runs}");
-        ours.push(one(pulses, |at, redis, standins, dir| runtime_command(runtime, at, redis, standins, dir)).await?);
-        floors.push(one(pulses, |at, redis, standins, _| floor_command(at, redis, standins)).await?);
+        ours.push(
+            one(pulses, |at, redis, standins, dir| {
+                runtime_command(runtime, at, redis, standins, dir)
+            })
+            .await?,
+        );
+        floors.push(
+            one(pulses, |at, redis, standins, _| {
+                floor_command(at, redis, standins)
+            })
+            .await?,
+        );
     }
     measure::print_machine();
-    println!("{pulses} Pulses a run, 1,000 people, 32 connections, a model that takes 50 ms; median of {runs} runs\n");
+    println!(
+        "{pulses} Pulses a run, 1,000 people, 32 connections, a model that takes 50 ms; median of {runs} runs\n"
+    );
     println!("{:<34}{:>12}{:>12}{:>9}", "", "runtime", "floor", "ratio");
     let row = |name: &str, of: fn(&Figures) -> f64| {
         let (ours, floor) = (median(&ours, of), median(&floors, of));
         println!("{name:<34}{ours:>12.2}{floor:>12.2}{:>9.2}", ours / floor);
     };
     row("Pulses a second", |figures| figures.pulses_per_second);
-    row("CPU a Pulse, ms", |figures| figures.cpu_per_pulse.as_secs_f64() * 1e3);
+    row("CPU a Pulse, ms", |figures| {
+        figures.cpu_per_pulse.as_secs_f64() * 1e3
+    });
     row("Redis commands a Pulse", |figures| figures.redis_commands);
-    row("memory idle, MiB", |figures| figures.idle as f64 / (1024.0 * 1024.0));
-    row("memory under load, MiB", |figures| figures.loaded as f64 / (1024.0 * 1024.0));
-    row("start to ready, ms", |figures| figures.ready.as_secs_f64() * 1e3);
+    row("memory idle, MiB", |figures| {
+        figures.idle as f64 / (1024.0 * 1024.0)
+    });
+    row("memory under load, MiB", |figures| {
+        figures.loaded as f64 / (1024.0 * 1024.0)
+    });
+    row("start to ready, ms", |figures| {
+        figures.ready.as_secs_f64() * 1e3
+    });
     Ok(())
 }
 
@@ -114,7 +142,14 @@ async fn one(
     let redis_url = format!("redis://{redis_at}");
     let _redis = spawn(
         Command::new("redis-server")
-            .args(["--port", &redis_at.port().to_string(), "--bind", "127.0.0.1", "--save", ""])
+            .args([
+                "--port",
+                &redis_at.port().to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+            ])
             .args(["--appendonly", "yes", "--appendfsync", "everysec"])
             .current_dir(dir.path()),
     )
@@ -132,7 +167,11 @@ async fn one(
 
     let load = Load::new(http, &standins);
     load.send(pulses / 20).await?; // A warm-up, not counted.
-    let (cpu, commands, began) = (process.cpu()?, measure::commands(&mut redis).await?, Instant::now());
+    let (cpu, commands, began) = (
+        process.cpu()?,
+        measure::commands(&mut redis).await?,
+        Instant::now(),
+    );
     load.send(pulses).await?;
     let took = began.elapsed();
     let spent = process.cpu()?.saturating_sub(cpu);
@@ -154,14 +193,28 @@ async fn one(
 }
 
 fn spawn(command: &mut Command) -> Result<Child> {
-    Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).kill_on_drop(true).spawn()?)
+    Ok(command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?)
 }
 
-fn runtime_command(runtime: &Path, http: SocketAddr, redis: &str, standins: &str, dir: &Path) -> Result<Command> {
+fn runtime_command(
+    runtime: &Path,
+    http: SocketAddr,
+    redis: &str,
+    standins: &str,
+    dir: &Path,
+) -> Result<Command> {
     let (config, secrets) = spirit::write(dir, redis, standins)?;
     let admin = measure::free_address()?;
     let mut command = Command::new(runtime);
-    command.arg("--config").arg(config).arg("--secrets").arg(secrets);
+    command
+        .arg("--config")
+        .arg(config)
+        .arg("--secrets")
+        .arg(secrets);
     command.args(["--http", &http.to_string(), "--admin", &admin.to_string()]);
     command.env("RUST_LOG", "warn").env_remove("KUBECONFIG");
     Ok(command)

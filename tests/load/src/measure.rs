@@ -25,14 +25,23 @@ impl Process {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0)).context("it has ended")?;
         // The name, in brackets, may hold spaces; utime and stime are fields 14 and 15 (proc(5)).
         let (_, fields) = stat.rsplit_once(')').context("no stat")?;
-        let ticks: u64 = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap_or(0)).sum();
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|field| field.parse::<u64>().unwrap_or(0))
+            .sum();
         Ok(Duration::from_millis(ticks * 1000 / TICKS_A_SECOND))
     }
 
     /// Resident memory in bytes.
     pub(crate) fn memory(&self) -> Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0)).context("it has ended")?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.0)).context("it has ended")?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .context("no VmRSS")?;
         let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
         Ok(kilobytes * 1024)
     }
@@ -44,7 +53,10 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
 
 /// Waits until something answers HTTP there.
 pub(crate) async fn until_ready(http: SocketAddr, within: Duration) -> Result<()> {
-    let (client, began) = (reqwest::Client::builder().no_proxy().build()?, Instant::now());
+    let (client, began) = (
+        reqwest::Client::builder().no_proxy().build()?,
+        Instant::now(),
+    );
     while client.get(format!("http://{http}/")).send().await.is_err() {
         if began.elapsed() > within {
             bail!("it did not start within {within:?}");
@@ -68,10 +80,21 @@ pub(crate) async fn redis(url: &str, within: Duration) -> Result<MultiplexedConn
 
 /// How many commands Redis has processed, as its clients sent them: those that scripts ran are not counted.
 pub(crate) async fn commands(redis: &mut MultiplexedConnection) -> Result<u64> {
-    let info: String = redis::cmd("INFO").arg("commandstats").query_async(redis).await?;
+    let info: String = redis::cmd("INFO")
+        .arg("commandstats")
+        .query_async(redis)
+        .await?;
     let calls = |name: &str| {
         let prefix = format!("cmdstat_{name}:calls=");
-        info.lines().find_map(|line| line.strip_prefix(&prefix)?.split(',').next()?.parse::<u64>().ok()).unwrap_or(0)
+        info.lines()
+            .find_map(|line| {
+                line.strip_prefix(&prefix)?
+                    .split(',')
+                    .next()?
+                    .parse::<u64>()
+                    .ok()
+            })
+            .unwrap_or(0)
     };
     Ok(calls("evalsha") + calls("eval") + calls("ping"))
 }
@@ -79,7 +102,16 @@ pub(crate) async fn commands(redis: &mut MultiplexedConnection) -> Result<u64> {
 pub(crate) fn print_machine() {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cpuinfo = read("/proc/cpuinfo");
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1)).unwrap_or("unknown");
-    let cores = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
-    println!("{cores} cores of {model}, Linux {}", read("/proc/sys/kernel/osrelease").trim());
+    let model = cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1))
+        .unwrap_or("unknown");
+    let cores = cpuinfo
+        .lines()
+        .filter(|line| line.starts_with("processor"))
+        .count();
+    println!(
+        "{cores} cores of {model}, Linux {}",
+        read("/proc/sys/kernel/osrelease").trim()
+    );
 }

@@ -28,19 +28,33 @@ voices:
 "
     );
     let spec: SpiritSpec = serde_saphyr::from_str(&yaml)?;
-    let secrets = [("access-token", "not-a-real-token"), ("app-secret", APP_SECRET), ("verify-token", "not-a-real-word")];
+    let secrets = [
+        ("access-token", "not-a-real-token"),
+        ("app-secret", APP_SECRET),
+        ("verify-token", "not-a-real-word"),
+    ];
     let keys: BTreeSet<String> = secrets.iter().map(|(key, _)| (*key).to_owned()).collect();
     let surroundings = Surroundings {
         namespace: "bench".to_owned(),
         secrets: BTreeMap::from([("wa".to_owned(), keys)]),
         defaults: Defaults {
-            network: Policy { loopback: true, ..Policy::default() },
+            network: Policy {
+                loopback: true,
+                ..Policy::default()
+            },
             stores: DefaultStores::Redis(RedisUrls::Plain(redis.to_owned())),
         },
         ..Surroundings::default()
     };
-    let config = compile("bench", &spec, &surroundings)
-        .map_err(|problems| anyhow!(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+    let config = compile("bench", &spec, &surroundings).map_err(|problems| {
+        anyhow!(
+            problems
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; ")
+        )
+    })?;
     let (file, folder) = (dir.join("config.json"), dir.join("secrets"));
     std::fs::write(&file, config.to_json()?)?;
     std::fs::create_dir_all(folder.join("wa"))?;

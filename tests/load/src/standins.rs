@@ -33,7 +33,10 @@ pub(crate) struct Replies {
 
 impl Standins {
     pub(crate) async fn start() -> Result<Self> {
-        let state = Arc::new(Replies { count: AtomicUsize::new(0), room: Semaphore::new(IN_WORK) });
+        let state = Arc::new(Replies {
+            count: AtomicUsize::new(0),
+            room: Semaphore::new(IN_WORK),
+        });
         let routes = Router::new()
             .route("/v1/chat/completions", post(complete))
             .route("/graph/1055/messages", post(message))

@@ -9,12 +9,8 @@ use std::{
 };
 
 use eywa_adapters::{
-    action::InMemoryAction,
-    conduit::InMemoryConduit,
-    oracle::InMemoryOracle,
-    pathfinder::InMemoryPathfinder,
-    scout::InMemoryScout,
-    voice::InMemoryVoice,
+    action::InMemoryAction, conduit::InMemoryConduit, oracle::InMemoryOracle,
+    pathfinder::InMemoryPathfinder, scout::InMemoryScout, voice::InMemoryVoice,
 };
 use eywa_weave::{
     SpiritName,
@@ -33,12 +29,23 @@ use serde_json::json;
 use crate::scene::{Stores, deliver, fails, last_words, parrot, pulse, says, spirit, texts, until};
 
 fn calls(name: &str, arguments: serde_json::Value) -> Reply {
-    let call = ToolCall { id: "c1".into(), name: name.into(), arguments };
-    Reply { calls: vec![call], ..Reply::default() }
+    let call = ToolCall {
+        id: "c1".into(),
+        name: name.into(),
+        arguments,
+    };
+    Reply {
+        calls: vec![call],
+        ..Reply::default()
+    }
 }
 
 fn scouting(scout: InMemoryScout) -> Scouting {
-    Scouting { scout: Arc::new(scout), timeout: Duration::from_millis(800), when: None }
+    Scouting {
+        scout: Arc::new(scout),
+        timeout: Duration::from_millis(800),
+        when: None,
+    }
 }
 
 fn order_schema() -> serde_json::Value {
@@ -50,18 +57,29 @@ async fn scouts_never_stop_the_pipeline() {
     let (stores, voice, oracle) = (Stores::new(), Arc::new(InMemoryVoice::new()), parrot());
     let mut barista = spirit("barista", vec![oracle.clone()]);
     barista.scouts = vec![
-        scouting(InMemoryScout::new("broken", |_, _| async { Err(ScoutError("no".into())) })),
+        scouting(InMemoryScout::new("broken", |_, _| async {
+            Err(ScoutError("no".into()))
+        })),
         scouting(InMemoryScout::new("hangs", |_, _| std::future::pending())),
         scouting(InMemoryScout::new("crm", |_, _| async {
-            Ok(Harvest { text: "A regular.".into(), sources: Vec::new() })
+            Ok(Harvest {
+                text: "A regular.".into(),
+                sources: Vec::new(),
+            })
         })),
     ];
     let weave = stores.pod(barista, &voice, WhenBusy::Discard);
     deliver(&weave, &[pulse("1", "ana", "hi")]).await.unwrap();
     assert_eq!(stores.outcome("1").await, Outcome::Answered);
     let system = oracle.asked().remove(0).system;
-    assert!(system.contains("<finding source=\"crm\">\nA regular."), "{system}");
-    assert!(!system.contains("broken") && !system.contains("hangs"), "{system}");
+    assert!(
+        system.contains("<finding source=\"crm\">\nA regular."),
+        "{system}"
+    );
+    assert!(
+        !system.contains("broken") && !system.contains("hangs"),
+        "{system}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -74,12 +92,17 @@ async fn an_action_is_called_and_its_result_is_answered_with() {
         })
     }));
     let action = Arc::new(
-        InMemoryAction::new("place_order", order_schema(), |_| async { Ok("Order 7.".to_owned()) }).unwrap(),
+        InMemoryAction::new("place_order", order_schema(), |_| async {
+            Ok("Order 7.".to_owned())
+        })
+        .unwrap(),
     );
     let mut barista = spirit("barista", vec![oracle]);
     barista.actions = vec![action.clone()];
     let weave = stores.pod(barista, &voice, WhenBusy::Discard);
-    deliver(&weave, &[pulse("1", "ana", "a flat white")]).await.unwrap();
+    deliver(&weave, &[pulse("1", "ana", "a flat white")])
+        .await
+        .unwrap();
     assert_eq!(stores.outcome("1").await, Outcome::Answered);
     assert_eq!(texts(&voice), ["Order 7."]);
     assert_eq!(action.made().len(), 1);
@@ -120,7 +143,11 @@ async fn wrong_arguments_unknown_tools_and_failures_go_back_to_the_oracle_in_wor
     assert!(results[0].contains("drink"), "{results:?}");
     assert!(results[1].contains("There are: place_order"), "{results:?}");
     assert_eq!(results[2], "We serve no tea.");
-    assert_eq!(action.made().len(), 1, "only arguments that fit reach the Action");
+    assert_eq!(
+        action.made().len(),
+        1,
+        "only arguments that fit reach the Action"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,24 +155,40 @@ async fn a_conduits_tools_are_those_that_the_spirit_may_call() {
     let (stores, voice, oracle) = (Stores::new(), Arc::new(InMemoryVoice::new()), parrot());
     let tool = |name: &str| {
         let parameters = json!({"type": "object"});
-        Tool::new(ToolSpec { name: name.into(), description: String::new(), parameters }).unwrap()
+        Tool::new(ToolSpec {
+            name: name.into(),
+            description: String::new(),
+            parameters,
+        })
+        .unwrap()
     };
-    let shop = InMemoryConduit::new("shop", vec![tool("menu_list"), tool("drop_all")], |_, _| async {
-        Ok(String::new())
-    });
+    let shop = InMemoryConduit::new(
+        "shop",
+        vec![tool("menu_list"), tool("drop_all")],
+        |_, _| async { Ok(String::new()) },
+    );
     let mut barista = spirit("barista", vec![oracle.clone()]);
-    barista.conduits = vec![Reach { conduit: Arc::new(shop), tools: vec!["menu_*".into()] }];
+    barista.conduits = vec![Reach {
+        conduit: Arc::new(shop),
+        tools: vec!["menu_*".into()],
+    }];
     let weave = stores.pod(barista, &voice, WhenBusy::Discard);
     deliver(&weave, &[pulse("1", "ana", "hi")]).await.unwrap();
     stores.outcome("1").await;
-    let names: Vec<String> = oracle.asked()[0].tools.iter().map(|tool| tool.name.clone()).collect();
+    let names: Vec<String> = oracle.asked()[0]
+        .tools
+        .iter()
+        .map(|tool| tool.name.clone())
+        .collect();
     assert_eq!(names, ["menu_list"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_oracle_that_only_calls_tools_is_stopped_at_the_last_round() {
     let (stores, voice) = (Stores::new(), Arc::new(InMemoryVoice::new()));
-    let oracle = Arc::new(InMemoryOracle::new(|_| async { Ok(calls("nothing", json!({}))) }));
+    let oracle = Arc::new(InMemoryOracle::new(|_| async {
+        Ok(calls("nothing", json!({})))
+    }));
     let mut barista = spirit("barista", vec![oracle.clone()]);
     barista.limits.rounds = 3;
     let weave = stores.pod(barista, &voice, WhenBusy::Discard);
@@ -162,21 +205,32 @@ async fn a_failing_oracle_is_asked_again_and_then_its_fallback_is() {
     let limited = Arc::new(InMemoryOracle::new(|_| async {
         Err(fails(Fault::RateLimited(Some(Duration::from_secs(2)))))
     }));
-    let locked = Arc::new(InMemoryOracle::new(|_| async { Err(fails(Fault::Unauthorized)) }));
+    let locked = Arc::new(InMemoryOracle::new(|_| async {
+        Err(fails(Fault::Unauthorized))
+    }));
     let barista = spirit("barista", vec![limited.clone(), locked.clone(), parrot()]);
     let weave = stores.pod(barista, &voice, WhenBusy::Discard);
     let began = tokio::time::Instant::now();
     deliver(&weave, &[pulse("1", "ana", "hi")]).await.unwrap();
     assert_eq!(stores.outcome("1").await, Outcome::Answered);
     assert_eq!((limited.asked().len(), locked.asked().len()), (3, 1));
-    assert!(began.elapsed() >= Duration::from_secs(4), "the provider's hint was not heeded");
+    assert!(
+        began.elapsed() >= Duration::from_secs(4),
+        "the provider's hint was not heeded"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_providers_policy_refuses_is_not_asked_of_another() {
     let (stores, voice, fallback) = (Stores::new(), Arc::new(InMemoryVoice::new()), parrot());
-    let refuses = Arc::new(InMemoryOracle::new(|_| async { Err(fails(Fault::Refused)) }));
-    let weave = stores.pod(spirit("barista", vec![refuses, fallback.clone()]), &voice, WhenBusy::Discard);
+    let refuses = Arc::new(InMemoryOracle::new(|_| async {
+        Err(fails(Fault::Refused))
+    }));
+    let weave = stores.pod(
+        spirit("barista", vec![refuses, fallback.clone()]),
+        &voice,
+        WhenBusy::Discard,
+    );
     deliver(&weave, &[pulse("1", "ana", "hi")]).await.unwrap();
     assert_eq!(stores.outcome("1").await, Outcome::Failed);
     assert!(fallback.asked().is_empty());
@@ -186,25 +240,50 @@ async fn what_a_providers_policy_refuses_is_not_asked_of_another() {
 async fn a_conversation_that_is_too_long_is_asked_about_once_more_with_less_of_it() {
     let (stores, voice) = (Stores::new(), Arc::new(InMemoryVoice::new()));
     let oracle = Arc::new(InMemoryOracle::new(|asked| async move {
-        if asked.turns.len() > 5 { Err(fails(Fault::TooLong)) } else { Ok(says(&last_words(&asked))) }
+        if asked.turns.len() > 5 {
+            Err(fails(Fault::TooLong))
+        } else {
+            Ok(says(&last_words(&asked)))
+        }
     }));
-    let weave = stores.pod(spirit("barista", vec![oracle.clone()]), &voice, WhenBusy::Discard);
+    let weave = stores.pod(
+        spirit("barista", vec![oracle.clone()]),
+        &voice,
+        WhenBusy::Discard,
+    );
     for n in 0..4 {
-        deliver(&weave, &[pulse(&n.to_string(), "ana", &format!("message {n}"))]).await.unwrap();
+        deliver(
+            &weave,
+            &[pulse(&n.to_string(), "ana", &format!("message {n}"))],
+        )
+        .await
+        .unwrap();
         assert_eq!(stores.outcome(&n.to_string()).await, Outcome::Answered);
-        until(async || (weave.in_flight() == 0).then_some(())).await.unwrap();
+        until(async || (weave.in_flight() == 0).then_some(()))
+            .await
+            .unwrap();
     }
-    let lengths: Vec<usize> = oracle.asked().iter().map(|asked| asked.turns.len()).collect();
+    let lengths: Vec<usize> = oracle
+        .asked()
+        .iter()
+        .map(|asked| asked.turns.len())
+        .collect();
     assert_eq!(lengths, [1, 3, 5, 7, 3]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_said_before_is_shown_to_the_oracle() {
     let (stores, voice, oracle) = (Stores::new(), Arc::new(InMemoryVoice::new()), parrot());
-    let weave = stores.pod(spirit("barista", vec![oracle.clone()]), &voice, WhenBusy::Queue);
+    let weave = stores.pod(
+        spirit("barista", vec![oracle.clone()]),
+        &voice,
+        WhenBusy::Queue,
+    );
     deliver(&weave, &[pulse("1", "ana", "hi")]).await.unwrap();
     stores.outcome("1").await;
-    deliver(&weave, &[pulse("2", "ana", "again")]).await.unwrap();
+    deliver(&weave, &[pulse("2", "ana", "again")])
+        .await
+        .unwrap();
     stores.outcome("2").await;
     let words: Vec<String> = oracle.asked()[1]
         .turns
@@ -236,12 +315,21 @@ async fn an_oracle_that_never_answers_costs_no_more_than_the_pulses_time() {
 #[tokio::test(start_paused = true)]
 async fn the_pathfinders_choice_answers_and_sticks() {
     let (stores, voice) = (Stores::new(), Arc::new(InMemoryVoice::new()));
-    let says_its_name = |name: &'static str| Arc::new(InMemoryOracle::new(move |_| async move { Ok(says(name)) }));
+    let says_its_name =
+        |name: &'static str| Arc::new(InMemoryOracle::new(move |_| async move { Ok(says(name)) }));
     let pathfinder = InMemoryPathfinder::new(true, |pulse, _| async move {
-        Ok(pulse.content.text.contains("invoice").then(|| SpiritName::from("billing")))
+        Ok(pulse
+            .content
+            .text
+            .contains("invoice")
+            .then(|| SpiritName::from("billing")))
     });
     let weave = stores
-        .builder(spirit("barista", vec![says_its_name("barista")]), &voice, WhenBusy::Queue)
+        .builder(
+            spirit("barista", vec![says_its_name("barista")]),
+            &voice,
+            WhenBusy::Queue,
+        )
         .spirit(spirit("billing", vec![says_its_name("billing")]))
         .pathfinder(Arc::new(pathfinder))
         .build()
@@ -257,7 +345,14 @@ async fn the_pathfinders_choice_answers_and_sticks() {
 async fn a_session_that_sends_or_uses_too_much_is_limited() {
     let (stores, voice) = (Stores::new(), Arc::new(InMemoryVoice::new()));
     let thirsty = Arc::new(InMemoryOracle::new(|_| async {
-        Ok(Reply { usage: Usage { input: 90, output: 10, cached: 0 }, ..says("here") })
+        Ok(Reply {
+            usage: Usage {
+                input: 90,
+                output: 10,
+                cached: 0,
+            },
+            ..says("here")
+        })
     }));
     let mut barista = spirit("barista", vec![thirsty]);
     barista.limits.tokens_per_day = Some(150);
@@ -267,12 +362,20 @@ async fn a_session_that_sends_or_uses_too_much_is_limited() {
     for id in ["1", "2", "3", "4"] {
         deliver(&weave, &[pulse(id, "ana", "more")]).await.unwrap();
         outcomes.push(stores.entry(id).await);
-        until(async || (weave.in_flight() == 0).then_some(())).await.unwrap();
+        until(async || (weave.in_flight() == 0).then_some(()))
+            .await
+            .unwrap();
     }
     assert_eq!(outcomes[0].0, Outcome::Answered);
     assert_eq!(outcomes[1].0, Outcome::Answered);
-    assert!(outcomes[2].1.contains("tokensPerSessionPerDay"), "{outcomes:?}");
-    assert!(outcomes[3].1.contains("pulsesPerUserPerMinute"), "{outcomes:?}");
+    assert!(
+        outcomes[2].1.contains("tokensPerSessionPerDay"),
+        "{outcomes:?}"
+    );
+    assert!(
+        outcomes[3].1.contains("pulsesPerUserPerMinute"),
+        "{outcomes:?}"
+    );
 }
 
 #[test]
@@ -281,6 +384,8 @@ fn a_weave_without_a_port_is_not_built_and_the_error_names_the_port() {
         .spirit(spirit("barista", vec![parrot()]))
         .voice("wa", Arc::new(InMemoryVoice::new()))
         .build();
-    let Err(error @ BuildError::Missing { port: "Bond", .. }) = missing else { panic!("it was built") };
+    let Err(error @ BuildError::Missing { port: "Bond", .. }) = missing else {
+        panic!("it was built")
+    };
     assert!(error.to_string().contains("WeaveBuilder::bond"), "{error}");
 }

@@ -26,13 +26,24 @@ use eywa_weave::{
 };
 use tokio::sync::Semaphore;
 
-use crate::scene::{Stores, TTL, deliver, gated, parrot, pulse, says, session, spirit, texts, until};
+use crate::scene::{
+    Stores, TTL, deliver, gated, parrot, pulse, says, session, spirit, texts, until,
+};
 
 /// What a pod leaves that died with the Pulse `1` of ana under its Bond.
 async fn a_dead_pods_legacy(stores: &Stores, speech: Speech) {
     let hi = pulse("1", "ana", "hi");
-    stores.inbox.accept(std::slice::from_ref(&hi), TTL + Duration::from_millis(500)).await.unwrap();
-    stores.bond.acquire(&session("ana"), TTL).await.unwrap().expect("nobody has it");
+    stores
+        .inbox
+        .accept(std::slice::from_ref(&hi), TTL + Duration::from_millis(500))
+        .await
+        .unwrap();
+    stores
+        .bond
+        .acquire(&session("ana"), TTL)
+        .await
+        .unwrap()
+        .expect("nobody has it");
     stores.inbox.mark(&hi.id, speech).await.unwrap();
 }
 
@@ -42,8 +53,14 @@ async fn inherited(stores: &Stores, heir: &Weave) -> (Outcome, String) {
         () = heir.tend() => unreachable!("it tends for ever"),
         ended = stores.entry("1") => ended,
     };
-    until(async || (heir.in_flight() == 0).then_some(())).await.unwrap();
-    assert_eq!(stores.inbox.depth().await.unwrap(), Depth::default(), "the Inbox is empty in the end");
+    until(async || (heir.in_flight() == 0).then_some(()))
+        .await
+        .unwrap();
+    assert_eq!(
+        stores.inbox.depth().await.unwrap(),
+        Depth::default(),
+        "the Inbox is empty in the end"
+    );
     ended
 }
 
@@ -61,8 +78,17 @@ async fn a_pulse_is_never_busy_with_the_bond_of_its_own_dead_pod() {
     let (stores, voice) = (Stores::new(), Arc::new(InMemoryVoice::new()));
     // The lease ends while the dead pod's Bond still stands.
     let hi = pulse("1", "ana", "hi");
-    stores.inbox.accept(std::slice::from_ref(&hi), Duration::from_secs(1)).await.unwrap();
-    stores.bond.acquire(&session("ana"), TTL).await.unwrap().expect("nobody has it");
+    stores
+        .inbox
+        .accept(std::slice::from_ref(&hi), Duration::from_secs(1))
+        .await
+        .unwrap();
+    stores
+        .bond
+        .acquire(&session("ana"), TTL)
+        .await
+        .unwrap()
+        .expect("nobody has it");
     let heir = stores.pod(spirit("barista", vec![parrot()]), &voice, WhenBusy::Discard);
     assert_eq!(inherited(&stores, &heir).await.0, Outcome::Answered);
 }
@@ -71,7 +97,11 @@ async fn a_pulse_is_never_busy_with_the_bond_of_its_own_dead_pod() {
 async fn a_reply_that_may_have_been_sent_is_not_sent_again() {
     let (stores, voice, oracle) = (Stores::new(), Arc::new(InMemoryVoice::new()), parrot());
     a_dead_pods_legacy(&stores, Speech::Unknown).await;
-    let heir = stores.pod(spirit("barista", vec![oracle.clone()]), &voice, WhenBusy::Discard);
+    let heir = stores.pod(
+        spirit("barista", vec![oracle.clone()]),
+        &voice,
+        WhenBusy::Discard,
+    );
     let (outcome, reason) = inherited(&stores, &heir).await;
     assert_eq!(outcome, Outcome::Failed);
     assert!(reason.contains("at most once"), "{reason}");
@@ -99,9 +129,12 @@ async fn a_reply_that_was_sent_is_never_sent_again() {
 #[tokio::test(start_paused = true)]
 async fn those_who_waited_for_a_pod_that_died_are_answered() {
     let (stores, voice) = (Stores::new(), Arc::new(InMemoryVoice::new()));
-    let pods = [(); 2].map(|()| stores.pod(spirit("barista", vec![parrot()]), &voice, WhenBusy::Queue));
+    let pods =
+        [(); 2].map(|()| stores.pod(spirit("barista", vec![parrot()]), &voice, WhenBusy::Queue));
     a_dead_pods_legacy(&stores, Speech::Silent).await;
-    deliver(&pods[0], &[pulse("2", "ana", "and a cake")]).await.unwrap();
+    deliver(&pods[0], &[pulse("2", "ana", "and a cake")])
+        .await
+        .unwrap();
     tokio::select! {
         () = pods[0].tend() => {}
         () = pods[1].tend() => {}
@@ -125,8 +158,14 @@ async fn a_turn_that_is_longer_than_the_ttl_keeps_its_bond() {
     deliver(&weave, &[pulse("1", "ana", "hi")]).await.unwrap();
     let other = stores.pod(spirit("barista", vec![parrot()]), &voice, WhenBusy::Discard);
     tokio::time::sleep(TTL * 2).await;
-    assert_eq!(other.reclaim().await.unwrap(), 0, "the Pulse is still leased to the one that works on it");
-    deliver(&other, &[pulse("2", "ana", "hello?")]).await.unwrap();
+    assert_eq!(
+        other.reclaim().await.unwrap(),
+        0,
+        "the Pulse is still leased to the one that works on it"
+    );
+    deliver(&other, &[pulse("2", "ana", "hello?")])
+        .await
+        .unwrap();
     assert_eq!(stores.outcome("2").await, Outcome::Busy);
     assert_eq!(stores.outcome("1").await, Outcome::Answered);
 }
@@ -150,7 +189,11 @@ impl Shaky {
 
 #[async_trait]
 impl Bond for Shaky {
-    async fn acquire(&self, session: &SessionKey, ttl: Duration) -> Result<Option<BondGuard>, StoreError> {
+    async fn acquire(
+        &self,
+        session: &SessionKey,
+        ttl: Duration,
+    ) -> Result<Option<BondGuard>, StoreError> {
         self.check()?;
         self.bond.acquire(session, ttl).await
     }
@@ -197,7 +240,11 @@ impl Bond for Shaky {
 
 fn shaky(stores: &Stores) -> Arc<Shaky> {
     let bond = Arc::clone(&stores.bond);
-    Arc::new(Shaky { bond, away: AtomicBool::new(false), stolen: AtomicBool::new(false) })
+    Arc::new(Shaky {
+        bond,
+        away: AtomicBool::new(false),
+        stolen: AtomicBool::new(false),
+    })
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,8 +258,14 @@ async fn a_failed_bond_is_not_a_held_one_and_the_pulse_is_answered_when_it_is_ba
         .build()
         .unwrap();
     deliver(&weave, &[pulse("1", "ana", "hi")]).await.unwrap();
-    until(async || (weave.in_flight() == 0).then_some(())).await.unwrap();
-    assert_eq!(stores.inbox.depth().await.unwrap().pulses, 1, "it stays in the Inbox");
+    until(async || (weave.in_flight() == 0).then_some(()))
+        .await
+        .unwrap();
+    assert_eq!(
+        stores.inbox.depth().await.unwrap().pulses,
+        1,
+        "it stays in the Inbox"
+    );
     bond.away.store(false, Ordering::SeqCst);
     assert_eq!(inherited(&stores, &weave).await.0, Outcome::Answered);
 }
@@ -224,18 +277,29 @@ async fn a_weave_that_finds_its_bond_lost_stops_before_it_speaks() {
         let gate = Arc::new(Semaphore::new(0));
         let (bond, oracle) = (shaky(&stores), gated(&gate));
         let weave = stores
-            .builder(spirit("barista", vec![oracle.clone()]), &voice, WhenBusy::Discard)
+            .builder(
+                spirit("barista", vec![oracle.clone()]),
+                &voice,
+                WhenBusy::Discard,
+            )
             .bond(bond.clone())
             .build()
             .unwrap();
         let id = format!("away-{away}");
         deliver(&weave, &[pulse(&id, &id, "hi")]).await.unwrap();
-        until(async || (!oracle.asked().is_empty()).then_some(())).await.unwrap();
+        until(async || (!oracle.asked().is_empty()).then_some(()))
+            .await
+            .unwrap();
         if away { &bond.away } else { &bond.stolen }.store(true, Ordering::SeqCst);
         tokio::time::sleep(TTL).await;
         gate.add_permits(1);
-        until(async || (weave.in_flight() == 0).then_some(())).await.unwrap();
-        assert!(voice.tried().is_empty(), "it spoke without a Bond (away: {away})");
+        until(async || (weave.in_flight() == 0).then_some(()))
+            .await
+            .unwrap();
+        assert!(
+            voice.tried().is_empty(),
+            "it spoke without a Bond (away: {away})"
+        );
     }
 }
 
@@ -248,9 +312,14 @@ async fn a_channel_that_is_busy_is_tried_again_and_one_that_may_have_heard_is_no
         let first = counted.fetch_add(1, Ordering::SeqCst) == 0;
         async move {
             match said.text.as_str() {
-                "busy" if first => Err(VoiceError::Busy { retry_after: None, message: "131056".into() }),
+                "busy" if first => Err(VoiceError::Busy {
+                    retry_after: None,
+                    message: "131056".into(),
+                }),
                 "busy" => Ok(()),
-                _ => Err(VoiceError::Unknown { message: "the connection broke".into() }),
+                _ => Err(VoiceError::Unknown {
+                    message: "the connection broke".into(),
+                }),
             }
         }
     }));
@@ -258,22 +327,35 @@ async fn a_channel_that_is_busy_is_tried_again_and_one_that_may_have_heard_is_no
     deliver(&weave, &[pulse("1", "ana", "busy")]).await.unwrap();
     assert_eq!(stores.outcome("1").await, Outcome::Answered);
     assert_eq!(tries.load(Ordering::SeqCst), 2);
-    deliver(&weave, &[pulse("2", "ben", "broken")]).await.unwrap();
+    deliver(&weave, &[pulse("2", "ben", "broken")])
+        .await
+        .unwrap();
     assert_eq!(stores.outcome("2").await, Outcome::Failed);
-    assert_eq!(tries.load(Ordering::SeqCst), 3, "what may have been heard is not said again");
+    assert_eq!(
+        tries.load(Ordering::SeqCst),
+        3,
+        "what may have been heard is not said again"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn draining_takes_nothing_new_and_finishes_what_it_has() {
     let (stores, voice) = (Stores::new(), Arc::new(InMemoryVoice::new()));
     let gate = Arc::new(Semaphore::new(0));
-    let weave = stores.pod(spirit("barista", vec![gated(&gate)]), &voice, WhenBusy::Discard);
+    let weave = stores.pod(
+        spirit("barista", vec![gated(&gate)]),
+        &voice,
+        WhenBusy::Discard,
+    );
     deliver(&weave, &[pulse("1", "ana", "hi")]).await.unwrap();
     let draining = weave.clone();
     let drained = tokio::spawn(async move { draining.drain(Duration::from_secs(25)).await });
     tokio::task::yield_now().await;
     let refused = deliver(&weave, &[pulse("2", "ben", "hi")]).await;
-    assert!(matches!(refused, Err(ReceiveError::Draining)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(ReceiveError::Draining)),
+        "{refused:?}"
+    );
     gate.add_permits(1);
     drained.await.unwrap();
     assert_eq!(texts(&voice), ["hi"]);
@@ -284,14 +366,22 @@ async fn beyond_what_can_be_worked_on_webhooks_are_turned_away_whole() {
     let (stores, voice) = (Stores::new(), Arc::new(InMemoryVoice::new()));
     let gate = Arc::new(Semaphore::new(0));
     let weave = stores
-        .builder(spirit("barista", vec![gated(&gate)]), &voice, WhenBusy::Discard)
+        .builder(
+            spirit("barista", vec![gated(&gate)]),
+            &voice,
+            WhenBusy::Discard,
+        )
         .most_in_flight(2)
         .build()
         .unwrap();
     deliver(&weave, &[pulse("1", "ana", "hi")]).await.unwrap();
     let refused = deliver(&weave, &[pulse("2", "ben", "hi"), pulse("3", "eve", "hi")]).await;
     assert!(matches!(refused, Err(ReceiveError::Full)), "{refused:?}");
-    assert_eq!(stores.inbox.depth().await.unwrap().pulses, 1, "none of the webhook was accepted");
+    assert_eq!(
+        stores.inbox.depth().await.unwrap().pulses,
+        1,
+        "none of the webhook was accepted"
+    );
     gate.add_permits(1);
     stores.outcome("1").await;
 }

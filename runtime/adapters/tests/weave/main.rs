@@ -1,5 +1,11 @@
 //! The Weave, on in-memory adapters: what the design promises of the pipeline, and attempts to break it.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails"
+)]
+
 mod busy;
 mod conversation;
 mod crashes;

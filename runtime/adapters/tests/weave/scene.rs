@@ -54,10 +54,17 @@ impl Stores {
 
     /// A pod on these stores.
     pub fn pod(&self, spirit: Spirit, voice: &Arc<InMemoryVoice>, when_busy: WhenBusy) -> Weave {
-        self.builder(spirit, voice, when_busy).build().expect("every port is given")
+        self.builder(spirit, voice, when_busy)
+            .build()
+            .expect("every port is given")
     }
 
-    pub fn builder(&self, spirit: Spirit, voice: &Arc<InMemoryVoice>, when_busy: WhenBusy) -> WeaveBuilder {
+    pub fn builder(
+        &self,
+        spirit: Spirit,
+        voice: &Arc<InMemoryVoice>,
+        when_busy: WhenBusy,
+    ) -> WeaveBuilder {
         WeaveBuilder::new(spirit.name.clone())
             .bond(self.bond.clone())
             .inbox(self.inbox.clone())
@@ -66,7 +73,10 @@ impl Stores {
             .memory(self.memory.clone())
             .vigil(self.vigil.clone())
             .voice("wa", voice.clone())
-            .bond_settings(BondSettings { ttl: TTL, when_busy })
+            .bond_settings(BondSettings {
+                ttl: TTL,
+                when_busy,
+            })
             .spirit(spirit)
     }
 
@@ -79,8 +89,15 @@ impl Stores {
     pub async fn entry(&self, id: &str) -> (Outcome, String) {
         let id = PulseId::new(&VoiceName::from("wa"), id);
         for _ in 0..20_000 {
-            let entries = self.chronicle.of_pulse(&id).await.expect("memory does not fail");
-            if let Some(entry) = entries.into_iter().find(|entry| entry.outcome != Outcome::Duplicate) {
+            let entries = self
+                .chronicle
+                .of_pulse(&id)
+                .await
+                .expect("memory does not fail");
+            if let Some(entry) = entries
+                .into_iter()
+                .find(|entry| entry.outcome != Outcome::Duplicate)
+            {
                 return (entry.outcome, entry.reason);
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -132,7 +149,9 @@ pub fn spirit(name: &str, oracles: Vec<Arc<dyn Oracle>>) -> Spirit {
 
 /// An Oracle that repeats what the person said last.
 pub fn parrot() -> Arc<InMemoryOracle> {
-    Arc::new(InMemoryOracle::new(|asked| async move { Ok(says(&last_words(&asked))) }))
+    Arc::new(InMemoryOracle::new(|asked| async move {
+        Ok(says(&last_words(&asked)))
+    }))
 }
 
 /// An Oracle that repeats what the person said, once it is let.
@@ -158,7 +177,10 @@ pub fn last_words(asked: &Asked) -> String {
 }
 
 pub fn says(text: &str) -> Reply {
-    Reply { text: text.to_owned(), ..Reply::default() }
+    Reply {
+        text: text.to_owned(),
+        ..Reply::default()
+    }
 }
 
 pub fn fails(fault: Fault) -> OracleError {
@@ -173,7 +195,10 @@ pub fn pulse(id: &str, user: &str, text: &str) -> Pulse {
     Pulse {
         id: PulseId::new(&VoiceName::from("wa"), id),
         session: session(user),
-        user: User { id: user.into(), name: None },
+        user: User {
+            id: user.into(),
+            name: None,
+        },
         content: Content::text(text),
         received_at: jiff::Timestamp::now(),
         reply_to: serde_json::json!(user),
@@ -187,11 +212,17 @@ pub fn deliver<'a>(
 ) -> BoxFuture<'a, Result<Vec<Acceptance>, ReceiveError>> {
     Box::pin(async move {
         let body = serde_json::to_vec(pulses).expect("Pulses are JSON");
-        let webhook = Webhook { method: Method::Post, query: "", header: &|_| None, body: &body };
+        let webhook = Webhook {
+            method: Method::Post,
+            query: "",
+            header: &|_| None,
+            body: &body,
+        };
         match weave.receive(&"wa".into(), webhook).await? {
-            Receipt::Accepted { pulses, .. } => {
-                Ok(pulses.into_iter().map(|(_, acceptance)| acceptance).collect())
-            }
+            Receipt::Accepted { pulses, .. } => Ok(pulses
+                .into_iter()
+                .map(|(_, acceptance)| acceptance)
+                .collect()),
             Receipt::Challenge(_) => panic!("nothing was to be verified"),
         }
     })

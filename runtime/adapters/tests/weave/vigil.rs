@@ -20,7 +20,11 @@ use tokio::sync::Semaphore;
 use crate::scene::{Stores, deliver, gated, parrot, pulse, says, session, spirit, texts, until};
 
 async fn taken_over(stores: &Stores, target: &Target) {
-    stores.vigil.take_over(target, "ana@cafe.example", Timestamp::now()).await.unwrap();
+    stores
+        .vigil
+        .take_over(target, "ana@cafe.example", Timestamp::now())
+        .await
+        .unwrap();
     until(async || {
         let watch = stores.vigil.settle(target, Timestamp::now()).await.unwrap();
         (watch.phase == Phase::Active).then_some(())
@@ -33,14 +37,23 @@ async fn taken_over(stores: &Stores, target: &Target) {
 async fn while_a_human_has_it_a_pulse_is_kept_and_counted_and_not_answered() {
     for target in [Target::Session(session("guest")), Target::Everyone] {
         let (stores, voice, oracle) = (Stores::new(), Arc::new(InMemoryVoice::new()), parrot());
-        let weave = stores.pod(spirit("barista", vec![oracle.clone()]), &voice, WhenBusy::Discard);
+        let weave = stores.pod(
+            spirit("barista", vec![oracle.clone()]),
+            &voice,
+            WhenBusy::Discard,
+        );
         taken_over(&stores, &target).await;
-        deliver(&weave, &[pulse("1", "guest", "hello?")]).await.unwrap();
+        deliver(&weave, &[pulse("1", "guest", "hello?")])
+            .await
+            .unwrap();
         assert_eq!(stores.outcome("1").await, Outcome::Vigil);
         assert_eq!(stores.vigil.state(&target).await.unwrap().unanswered, 1);
         assert!(oracle.asked().is_empty() && voice.tried().is_empty());
         let kept = stores.echoes.recent(&session("guest"), 10).await.unwrap();
-        assert!(matches!(&kept[0].body, EchoBody::User { text, .. } if text == "hello?"), "{kept:?}");
+        assert!(
+            matches!(&kept[0].body, EchoBody::User { text, .. } if text == "hello?"),
+            "{kept:?}"
+        );
     }
 }
 
@@ -49,9 +62,15 @@ async fn a_weave_in_flight_at_the_takeover_does_not_speak() {
     let (stores, voice) = (Stores::new(), Arc::new(InMemoryVoice::new()));
     let gate = Arc::new(Semaphore::new(0));
     let oracle = gated(&gate);
-    let weave = stores.pod(spirit("barista", vec![oracle.clone()]), &voice, WhenBusy::Discard);
+    let weave = stores.pod(
+        spirit("barista", vec![oracle.clone()]),
+        &voice,
+        WhenBusy::Discard,
+    );
     deliver(&weave, &[pulse("1", "guest", "hi")]).await.unwrap();
-    until(async || (!oracle.asked().is_empty()).then_some(())).await.unwrap();
+    until(async || (!oracle.asked().is_empty()).then_some(()))
+        .await
+        .unwrap();
     let target = Target::Session(session("guest"));
     taken_over(&stores, &target).await;
     gate.add_permits(1);
@@ -74,11 +93,25 @@ async fn a_takeover_waits_for_what_is_being_said() {
     }));
     let weave = stores.pod(spirit("barista", vec![parrot()]), &voice, WhenBusy::Discard);
     deliver(&weave, &[pulse("1", "guest", "hi")]).await.unwrap();
-    until(async || (!voice.tried().is_empty()).then_some(())).await.unwrap();
+    until(async || (!voice.tried().is_empty()).then_some(()))
+        .await
+        .unwrap();
     let target = Target::Session(session("guest"));
-    let taking = stores.vigil.take_over(&target, "ana", Timestamp::now()).await.unwrap();
+    let taking = stores
+        .vigil
+        .take_over(&target, "ana", Timestamp::now())
+        .await
+        .unwrap();
     assert_eq!(taking.phase, Phase::TakingOver);
-    assert_eq!(stores.vigil.settle(&target, Timestamp::now()).await.unwrap().phase, Phase::TakingOver);
+    assert_eq!(
+        stores
+            .vigil
+            .settle(&target, Timestamp::now())
+            .await
+            .unwrap()
+            .phase,
+        Phase::TakingOver
+    );
     mouth.add_permits(1);
     assert_eq!(stores.outcome("1").await, Outcome::Answered);
     taken_over(&stores, &target).await;
@@ -88,23 +121,56 @@ async fn a_takeover_waits_for_what_is_being_said() {
 #[tokio::test(start_paused = true)]
 async fn after_the_release_the_spirit_answers_and_knows_what_was_said_meanwhile() {
     let (stores, voice, oracle) = (Stores::new(), Arc::new(InMemoryVoice::new()), parrot());
-    let weave = stores.pod(spirit("barista", vec![oracle.clone()]), &voice, WhenBusy::Discard);
+    let weave = stores.pod(
+        spirit("barista", vec![oracle.clone()]),
+        &voice,
+        WhenBusy::Discard,
+    );
     let target = Target::Session(session("guest"));
     taken_over(&stores, &target).await;
-    deliver(&weave, &[pulse("1", "guest", "my card was charged twice")]).await.unwrap();
+    deliver(&weave, &[pulse("1", "guest", "my card was charged twice")])
+        .await
+        .unwrap();
     stores.outcome("1").await;
-    until(async || (weave.in_flight() == 0).then_some(())).await.unwrap();
-    let human = EchoBody::Human { by: "ana".into(), text: "I have refunded one.".into() };
-    for (id, body) in [("h1", human), ("h2", EchoBody::GaveBack { by: "ana".into() })] {
-        let echo = Echo { id: id.into(), at: Timestamp::now(), pulse: None, body };
-        stores.echoes.append(&session("guest"), None, &[echo]).await.unwrap();
+    until(async || (weave.in_flight() == 0).then_some(()))
+        .await
+        .unwrap();
+    let human = EchoBody::Human {
+        by: "ana".into(),
+        text: "I have refunded one.".into(),
+    };
+    for (id, body) in [
+        ("h1", human),
+        ("h2", EchoBody::GaveBack { by: "ana".into() }),
+    ] {
+        let echo = Echo {
+            id: id.into(),
+            at: Timestamp::now(),
+            pulse: None,
+            body,
+        };
+        stores
+            .echoes
+            .append(&session("guest"), None, &[echo])
+            .await
+            .unwrap();
     }
-    stores.vigil.release(&target, "ana", Timestamp::now()).await.unwrap();
-    deliver(&weave, &[pulse("2", "guest", "thanks")]).await.unwrap();
+    stores
+        .vigil
+        .release(&target, "ana", Timestamp::now())
+        .await
+        .unwrap();
+    deliver(&weave, &[pulse("2", "guest", "thanks")])
+        .await
+        .unwrap();
     assert_eq!(stores.outcome("2").await, Outcome::Answered);
     let shown = oracle.asked().remove(0).turns;
-    let Turn::User { text: before, .. } = &shown[0] else { panic!("{shown:?}") };
-    let Turn::Agent { text: humans, .. } = &shown[1] else { panic!("{shown:?}") };
+    let Turn::User { text: before, .. } = &shown[0] else {
+        panic!("{shown:?}")
+    };
+    let Turn::Agent { text: humans, .. } = &shown[1] else {
+        panic!("{shown:?}")
+    };
     assert_eq!(before, "my card was charged twice");
     assert!(humans.contains("I have refunded one."), "{humans}");
 }
@@ -127,34 +193,77 @@ async fn once_active_nothing_is_said_however_the_moments_fall() {
         a_while(3000).await;
         Ok(says("something"))
     }));
-    let pods = [(); 2].map(|()| stores.pod(spirit("barista", vec![oracle.clone()]), &voice, WhenBusy::Queue));
+    let pods = [(); 2].map(|()| {
+        stores.pod(
+            spirit("barista", vec![oracle.clone()]),
+            &voice,
+            WhenBusy::Queue,
+        )
+    });
     let takeovers: Vec<_> = (0..300)
-        .map(|n| tokio::spawn(one_takeover(n, stores.clone(), Arc::clone(&voice), pods.clone())))
+        .map(|n| {
+            tokio::spawn(one_takeover(
+                n,
+                stores.clone(),
+                Arc::clone(&voice),
+                pods.clone(),
+            ))
+        })
         .collect();
     let (mut before, mut silenced) = (0, 0);
     for takeover in takeovers {
         let (at_active, in_the_end) = takeover.await.unwrap();
-        assert_eq!(at_active, in_the_end, "a reply was sent after the takeover was Active");
+        assert_eq!(
+            at_active, in_the_end,
+            "a reply was sent after the takeover was Active"
+        );
         before += at_active;
         silenced += 3 - at_active;
     }
-    assert!(before > 0 && silenced > 0, "the moments were all alike ({before} answered, {silenced} silenced)");
+    assert!(
+        before > 0 && silenced > 0,
+        "the moments were all alike ({before} answered, {silenced} silenced)"
+    );
 }
 
 /// Three Pulses of one person, and a takeover at some moment of their Weaves. How many replies had been begun when it was
 /// Active, and how many in the end.
-async fn one_takeover(n: usize, stores: Stores, voice: Arc<InMemoryVoice>, pods: [Weave; 2]) -> (usize, usize) {
+async fn one_takeover(
+    n: usize,
+    stores: Stores,
+    voice: Arc<InMemoryVoice>,
+    pods: [Weave; 2],
+) -> (usize, usize) {
     let user = format!("guest-{n}");
     for m in 0..3 {
-        deliver(&pods[m % 2], &[pulse(&format!("{n}.{m}"), &user, "hi")]).await.unwrap();
+        deliver(&pods[m % 2], &[pulse(&format!("{n}.{m}"), &user, "hi")])
+            .await
+            .unwrap();
     }
     a_while(9000).await;
     let target = Target::Session(session(&user));
-    stores.vigil.take_over(&target, "ana", Timestamp::now()).await.unwrap();
-    while stores.vigil.settle(&target, Timestamp::now()).await.unwrap().phase != Phase::Active {
+    stores
+        .vigil
+        .take_over(&target, "ana", Timestamp::now())
+        .await
+        .unwrap();
+    while stores
+        .vigil
+        .settle(&target, Timestamp::now())
+        .await
+        .unwrap()
+        .phase
+        != Phase::Active
+    {
         tokio::task::yield_now().await;
     }
-    let to_guest = || voice.tried().into_iter().filter(|said| said.to == serde_json::json!(user)).count();
+    let to_guest = || {
+        voice
+            .tried()
+            .into_iter()
+            .filter(|said| said.to == serde_json::json!(user))
+            .count()
+    };
     let at_active = to_guest();
     for m in 0..3 {
         stores.outcome(&format!("{n}.{m}")).await;
