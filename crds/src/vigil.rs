@@ -54,7 +54,8 @@ pub struct VigilSpec {
         regex(pattern = r"^(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?/[^\s]+)$")
     )]
     pub session: String,
-    /// Whether people have the conversation. The agent says nothing in it while this holds.
+    /// Whether people are to have the conversation: once the status says Active, the agent says nothing in it. It is an
+    /// order, carried out once: a conversation that was given back for lack of activity stays so until the next edit.
     #[serde(default)]
     pub takeover: bool,
     /// Who takes it.

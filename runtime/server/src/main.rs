@@ -79,7 +79,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// JSON lines on standard output, at `RUST_LOG` or else `info`. At that level no line holds what a person wrote.
+/// JSON lines on standard output, at `RUST_LOG` or else `info`. At that level no line holds what a person wrote; rmcp's
+/// would, so it is off.
 fn start_log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt()

@@ -71,7 +71,19 @@ pub async fn install() {
         kubectl.apply(&[&volume()]).await;
     }
     kubectl.apply(&[&restricted_namespace(NAMESPACE)]).await;
+    adopt_definitions(&kubectl).await;
     upgrade(&chart()).await.expect_ok("helm upgrade --install");
+}
+
+/// Lets the release have resource definitions that somebody applied without Helm, which would refuse to touch them.
+async fn adopt_definitions(kubectl: &Kubectl) {
+    let definitions = kubectl.run(&["get", "crds", "-o", "name"]).await;
+    for definition in definitions.lines().filter(|name| name.ends_with(".eywa.dev")) {
+        let (name, namespace) =
+            (format!("meta.helm.sh/release-name={RELEASE}"), format!("meta.helm.sh/release-namespace={NAMESPACE}"));
+        kubectl.run(&["annotate", "--overwrite", definition, &name, &namespace]).await;
+        kubectl.run(&["label", "--overwrite", definition, "app.kubernetes.io/managed-by=Helm"]).await;
+    }
 }
 
 /// `helm upgrade --install`, with the chart in this folder.

@@ -122,32 +122,13 @@ impl Kubectl {
             .expect_ok("kubectl apply");
     }
 
-    /// `kubectl get … -o json`, or nothing where there is no such object.
-    ///
-    /// # Panics
-    /// When it fails, or prints no JSON.
-    pub async fn find(&self, what: &[&str]) -> Option<Value> {
-        let said = self
-            .attempt(&[&["get", "-o", "json", "--ignore-not-found"], what].concat())
-            .await;
-        let out = said.expect_ok(&format!("kubectl get {}", what.join(" ")));
-        if out.trim().is_empty() {
-            return None;
-        }
-        Some(
-            serde_json::from_str(&out)
-                .unwrap_or_else(|error| panic!("kubectl printed no JSON: {error}: {out}")),
-        )
-    }
-
     /// `kubectl get … -o json`.
     ///
     /// # Panics
-    /// When there is no such object.
+    /// When there is no such object. A list may be empty.
     pub async fn get(&self, what: &[&str]) -> Value {
-        self.find(what)
-            .await
-            .unwrap_or_else(|| panic!("there is no {}", what.join(" ")))
+        let out = self.run(&[&["get", "-o", "json"], what].concat()).await;
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("kubectl printed no JSON: {error}: {out}"))
     }
 
     /// `kubectl wait --for=…`.

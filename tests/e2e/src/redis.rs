@@ -2,7 +2,7 @@
 //!
 //! Key names are those that `eywa_adapters::redis` documents.
 
-use ::redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
+use ::redis::{Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo as _};
 use serde_json::Value;
 
 use crate::{cluster, kubectl::Kubectl};
@@ -12,10 +12,12 @@ use crate::{cluster, kubectl::Kubectl};
 /// # Panics
 /// When Redis cannot be read.
 pub async fn chronicle_of_pulse(namespace: &str, spirit: &str, pulse: &str) -> Vec<Value> {
-    list(&format!(
-        "eywa:{{{namespace}/{spirit}}}:chronicle-pulse:{pulse}"
-    ))
-    .await
+    let mut find = ::redis::cmd("GET");
+    find.arg(format!("eywa:{{{namespace}/{spirit}}}:chronicle-pulse:{pulse}"));
+    let Some(session) = ask::<Option<String>>(&find).await else { return Vec::new() };
+    let mut entries = chronicle_of_session(namespace, spirit, &session).await;
+    entries.retain(|entry| entry["pulse"] == pulse);
+    entries
 }
 
 /// The Chronicle's entries about one session, oldest first.
@@ -23,35 +25,22 @@ pub async fn chronicle_of_pulse(namespace: &str, spirit: &str, pulse: &str) -> V
 /// # Panics
 /// When Redis cannot be read.
 pub async fn chronicle_of_session(namespace: &str, spirit: &str, session: &str) -> Vec<Value> {
-    list(&format!(
-        "eywa:{{{namespace}/{spirit}}}:chronicle:{session}"
-    ))
-    .await
+    let mut read = ::redis::cmd("LRANGE");
+    read.arg(format!("eywa:{{{namespace}/{spirit}}}:chronicle:{session}")).arg(0).arg(-1);
+    let entries = ask::<Vec<String>>(&read).await;
+    let parse = |entry: &String| serde_json::from_str(entry).unwrap_or_else(|error| panic!("{error}: {entry}"));
+    entries.iter().map(parse).collect()
 }
 
-async fn list(key: &str) -> Vec<Value> {
+async fn ask<T: FromRedisValue>(command: &Cmd) -> T {
     let (url, address) = place().await;
-    let read = async {
+    let asking = async {
         let known = url.as_str().into_connection_info()?;
-        let to = ConnectionAddr::Tcp(address.clone(), 6379);
-        let info: ConnectionInfo = known.set_addr(to);
-        let mut connection = Client::open(info)?
-            .get_multiplexed_async_connection()
-            .await?;
-        ::redis::cmd("LRANGE")
-            .arg(key)
-            .arg(0)
-            .arg(-1)
-            .query_async::<Vec<String>>(&mut connection)
-            .await
+        let info = known.set_addr(ConnectionAddr::Tcp(address.clone(), 6379));
+        let mut connection = Client::open(info)?.get_multiplexed_async_connection().await?;
+        command.query_async(&mut connection).await
     };
-    let entries = read
-        .await
-        .unwrap_or_else(|error| panic!("Redis at {address} cannot be read: {error}"));
-    let parse = |entry: &String| {
-        serde_json::from_str(entry).unwrap_or_else(|error| panic!("{key}: {error}: {entry}"))
-    };
-    entries.iter().map(parse).collect()
+    asking.await.unwrap_or_else(|error| panic!("Redis at {address} cannot be read: {error}"))
 }
 
 /// The URL that the chart's Secret holds, and the address of its Service.

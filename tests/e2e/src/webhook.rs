@@ -7,7 +7,12 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use tokio::time::Instant;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+use url::Url;
 
 /// How long a request may take: longer than the runtime ever should.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -116,6 +121,33 @@ impl Meta {
     /// When there was no answer.
     pub async fn get(&self, url: &str) -> reqwest::Result<Answer> {
         answer(self.client.get(url)).await
+    }
+
+    /// Announces a body of this many bytes and sends none of it.
+    ///
+    /// # Panics
+    /// When there is no answer to that alone.
+    pub async fn announce(&self, url: &str, bytes: usize) -> Answer {
+        let Ok(url) = url.parse::<Url>() else { panic!("{url} is no URL") };
+        let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+        let head = format!(
+            "POST {} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {bytes}\r\n\r\n",
+            url.path()
+        );
+        let started = Instant::now();
+        let asking = async {
+            let mut stream = TcpStream::connect((host, port)).await?;
+            stream.write_all(head.as_bytes()).await?;
+            let mut answer = String::new();
+            BufReader::new(stream).read_line(&mut answer).await?;
+            Ok::<_, std::io::Error>(answer)
+        };
+        let line = match timeout(TIMEOUT, asking).await {
+            Ok(Ok(line)) => line,
+            other => panic!("no answer from {url} to an announced body: {other:?}"),
+        };
+        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
+        Answer { status, took: started.elapsed(), body: line }
     }
 
     async fn send(
