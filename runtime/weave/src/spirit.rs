@@ -25,7 +25,7 @@ pub struct Spirit {
     /// What it can do.
     pub actions: Vec<Arc<dyn Action>>,
     /// Whose tools it may call.
-    pub conduits: Vec<Reach>,
+    pub conduits: Vec<Arc<dyn Conduit>>,
     /// How far it may go.
     pub limits: Limits,
 }
@@ -50,41 +50,6 @@ pub struct Scouting {
     pub timeout: Duration,
     /// When it looks; always, when absent.
     pub when: Option<Arc<dyn Condition>>,
-}
-
-/// A Conduit, and which of its tools the Spirit may call.
-pub struct Reach {
-    /// The Conduit.
-    pub conduit: Arc<dyn Conduit>,
-    /// Names, with `*` for any run of characters. Empty allows all.
-    pub tools: Vec<String>,
-}
-
-impl Reach {
-    /// Whether the Spirit may call the tool of this name.
-    #[must_use]
-    pub fn allows(&self, tool: &str) -> bool {
-        self.tools.is_empty() || self.tools.iter().any(|pattern| matches(pattern, tool))
-    }
-}
-
-/// Whether `name` fits `pattern`, in which `*` stands for any run of characters.
-#[must_use]
-pub fn matches(pattern: &str, name: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
-        return false;
-    };
-    let Some(last) = parts.next_back() else {
-        return rest.is_empty();
-    };
-    for part in parts {
-        let Some(at) = rest.find(part) else {
-            return false;
-        };
-        rest = &rest[at + part.len()..];
-    }
-    rest.len() >= last.len() && rest.ends_with(last)
 }
 
 /// How far a Spirit may go with one Pulse, and with one session.
@@ -183,27 +148,4 @@ pub trait Condition: Send + Sync {
     /// # Errors
     /// When the expression cannot be evaluated on this Pulse.
     fn holds(&self, facts: Facts<'_>) -> Result<bool, NotApplicable>;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn a_star_stands_for_any_run_of_characters() {
-        for (pattern, name, fits) in [
-            ("*", "anything", true),
-            ("menu_*", "menu_list", true),
-            ("menu_*", "menu_", true),
-            ("menu_*", "menus", false),
-            ("*_order", "place_order", true),
-            ("a*b*c", "axxbyyc", true),
-            ("a*b*c", "acb", false),
-            ("aa*aa", "aaa", false),
-            ("refund", "refund", true),
-            ("refund", "refunds", false),
-        ] {
-            assert_eq!(matches(pattern, name), fits, "{pattern} against {name}");
-        }
-    }
 }

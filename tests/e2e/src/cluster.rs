@@ -78,11 +78,25 @@ pub async fn install() {
 /// Lets the release have resource definitions that somebody applied without Helm, which would refuse to touch them.
 async fn adopt_definitions(kubectl: &Kubectl) {
     let definitions = kubectl.run(&["get", "crds", "-o", "name"]).await;
-    for definition in definitions.lines().filter(|name| name.ends_with(".eywa.dev")) {
-        let (name, namespace) =
-            (format!("meta.helm.sh/release-name={RELEASE}"), format!("meta.helm.sh/release-namespace={NAMESPACE}"));
-        kubectl.run(&["annotate", "--overwrite", definition, &name, &namespace]).await;
-        kubectl.run(&["label", "--overwrite", definition, "app.kubernetes.io/managed-by=Helm"]).await;
+    for definition in definitions
+        .lines()
+        .filter(|name| name.ends_with(".eywa.dev"))
+    {
+        let (name, namespace) = (
+            format!("meta.helm.sh/release-name={RELEASE}"),
+            format!("meta.helm.sh/release-namespace={NAMESPACE}"),
+        );
+        kubectl
+            .run(&["annotate", "--overwrite", definition, &name, &namespace])
+            .await;
+        kubectl
+            .run(&[
+                "label",
+                "--overwrite",
+                definition,
+                "app.kubernetes.io/managed-by=Helm",
+            ])
+            .await;
     }
 }
 
@@ -103,6 +117,25 @@ pub async fn upgrade(chart: &Path) -> Said {
         "3m",
     ];
     run("helm", &arguments, Some(&values().to_string())).await
+}
+
+/// Brings back what a scenario took away and, having failed, did not bring back.
+pub async fn restore() {
+    let kubectl = Kubectl::of(NAMESPACE);
+    for deployment in [REDIS, OPERATOR] {
+        kubectl
+            .attempt(&["scale", "deployment", deployment, "--replicas=1"])
+            .await;
+        kubectl
+            .attempt(&[
+                "rollout",
+                "status",
+                "deployment",
+                deployment,
+                "--timeout=90s",
+            ])
+            .await;
+    }
 }
 
 /// Removes the installation and every namespace of the suite. The resource definitions stay, as the chart promises.

@@ -19,7 +19,11 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::{server::Server, wait::eventually};
+use crate::{
+    hold::{Held, Hold, hold},
+    server::Server,
+    wait::eventually,
+};
 
 /// The most characters of a text message.
 const LONGEST_TEXT: usize = 4096;
@@ -49,6 +53,7 @@ struct Mailbox {
     access_token: String,
     sent: Vec<Sent>,
     troubles: HashMap<String, Trouble>,
+    held: HashMap<String, (Hold, usize)>,
 }
 
 /// What goes wrong with messages to one person.
@@ -65,6 +70,7 @@ impl Graph {
             access_token: access_token.to_owned(),
             sent: Vec::new(),
             troubles: HashMap::new(),
+            held: HashMap::new(),
         };
         let state = Arc::new(Mutex::new(mailbox));
         let routes = Router::new()
@@ -86,6 +92,33 @@ impl Graph {
         lock(&self.state)
             .troubles
             .insert(to.to_owned(), Trouble { code, times });
+    }
+
+    /// Takes no message to this person until it lets go, or [`Held`] is dropped.
+    #[must_use]
+    pub fn hold(&self, to: &str) -> Held {
+        let (held, hold) = hold();
+        lock(&self.state).held.insert(to.to_owned(), (hold, 0));
+        held
+    }
+
+    /// Waits until a message to this person is being held.
+    ///
+    /// # Panics
+    /// When that takes longer than `within`.
+    pub async fn wait_until_held(&self, to: &str, within: Duration) {
+        eventually(
+            &format!("a message to {to} is on its way"),
+            within,
+            || async {
+                let waiting = lock(&self.state)
+                    .held
+                    .get(to)
+                    .map_or(0, |(_, waiting)| *waiting);
+                if waiting > 0 { Ok(()) } else { Err("none is") }
+            },
+        )
+        .await;
     }
 
     /// Every message that was taken for this person, in order.
@@ -133,62 +166,32 @@ async fn take(
     headers: HeaderMap,
     Json(message): Json<Value>,
 ) -> Response {
-    let mut mailbox = lock(&state);
-    let wanted = format!("Bearer {}", mailbox.access_token);
-    if headers
-        .get(header::AUTHORIZATION)
-        .is_none_or(|given| given.as_bytes() != wanted.as_bytes())
-    {
-        return refusal(
-            StatusCode::UNAUTHORIZED,
-            190,
-            "Error validating access token",
-        );
-    }
-    let Some(to) = message["to"]
+    let to = message["to"]
         .as_str()
-        .or_else(|| message["recipient"].as_str())
-        .map(str::to_owned)
-    else {
+        .or_else(|| message["recipient"].as_str());
+    let Some(to) = to.map(str::to_owned) else {
         return refusal(
             StatusCode::BAD_REQUEST,
             100,
             "(#100) The parameter to is required.",
         );
     };
+    let held = lock(&state).held.get_mut(&to).map(|(hold, waiting)| {
+        *waiting += 1;
+        hold.clone()
+    });
+    if let Some(held) = held {
+        held.over().await;
+    }
+    let mut mailbox = lock(&state);
+    if let Some(objection) = mailbox.objection(&to, &number, &headers, &message) {
+        return objection;
+    }
+    let id = format!("wamid.out.{}", mailbox.sent.len());
     let text = message["text"]["body"]
         .as_str()
         .unwrap_or_default()
         .to_owned();
-    let sound = message["messaging_product"] == "whatsapp"
-        && message["type"] == "text"
-        && !text.is_empty()
-        && text.chars().count() <= LONGEST_TEXT
-        && number.bytes().all(|digit| digit.is_ascii_digit());
-    if !sound {
-        return refusal(StatusCode::BAD_REQUEST, 100, "(#100) Invalid parameter");
-    }
-    if let Some(trouble) = mailbox
-        .troubles
-        .get_mut(&to)
-        .filter(|trouble| trouble.times > 0)
-    {
-        trouble.times -= 1;
-        let code = trouble.code;
-        return refusal(
-            StatusCode::BAD_REQUEST,
-            code,
-            &format!("(#{code}) as the test asked for"),
-        );
-    }
-    if mailbox.sent.len() >= KEPT {
-        return refusal(
-            StatusCode::TOO_MANY_REQUESTS,
-            130_429,
-            "(#130429) Rate limit hit",
-        );
-    }
-    let id = format!("wamid.out.{}", mailbox.sent.len());
     mailbox.sent.push(Sent {
         at: Instant::now(),
         from: peer.ip(),
@@ -201,6 +204,62 @@ async fn take(
         "messages": [{"id": id}],
     }))
     .into_response()
+}
+
+impl Mailbox {
+    /// What Meta says against this message; nothing when it takes it.
+    fn objection(
+        &mut self,
+        to: &str,
+        number: &str,
+        headers: &HeaderMap,
+        message: &Value,
+    ) -> Option<Response> {
+        let wanted = format!("Bearer {}", self.access_token);
+        if headers
+            .get(header::AUTHORIZATION)
+            .is_none_or(|given| given.as_bytes() != wanted.as_bytes())
+        {
+            return Some(refusal(
+                StatusCode::UNAUTHORIZED,
+                190,
+                "Error validating access token",
+            ));
+        }
+        let text = message["text"]["body"].as_str().unwrap_or_default();
+        let sound = message["messaging_product"] == "whatsapp"
+            && message["type"] == "text"
+            && !text.is_empty()
+            && text.chars().count() <= LONGEST_TEXT
+            && number.bytes().all(|digit| digit.is_ascii_digit());
+        if !sound {
+            return Some(refusal(
+                StatusCode::BAD_REQUEST,
+                100,
+                "(#100) Invalid parameter",
+            ));
+        }
+        if let Some(trouble) = self
+            .troubles
+            .get_mut(to)
+            .filter(|trouble| trouble.times > 0)
+        {
+            trouble.times -= 1;
+            let code = trouble.code;
+            return Some(refusal(
+                StatusCode::BAD_REQUEST,
+                code,
+                &format!("(#{code}) as the test asked for"),
+            ));
+        }
+        (self.sent.len() >= KEPT).then(|| {
+            refusal(
+                StatusCode::TOO_MANY_REQUESTS,
+                130_429,
+                "(#130429) Rate limit hit",
+            )
+        })
+    }
 }
 
 fn refusal(status: StatusCode, code: i64, message: &str) -> Response {

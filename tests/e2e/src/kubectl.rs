@@ -128,7 +128,8 @@ impl Kubectl {
     /// When there is no such object. A list may be empty.
     pub async fn get(&self, what: &[&str]) -> Value {
         let out = self.run(&[&["get", "-o", "json"], what].concat()).await;
-        serde_json::from_str(&out).unwrap_or_else(|error| panic!("kubectl printed no JSON: {error}: {out}"))
+        serde_json::from_str(&out)
+            .unwrap_or_else(|error| panic!("kubectl printed no JSON: {error}: {out}"))
     }
 
     /// `kubectl wait --for=…`.

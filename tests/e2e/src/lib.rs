@@ -6,6 +6,7 @@
 
 pub mod cluster;
 pub mod graph;
+pub mod hold;
 pub mod kubectl;
 pub mod metrics;
 pub mod model;
@@ -18,4 +19,4 @@ pub mod spirit;
 pub mod wait;
 pub mod webhook;
 
-pub use self::{scene::Scene, wait::eventually};
+pub use self::{hold::Held, scene::Scene, wait::eventually};

@@ -17,9 +17,12 @@ use axum::{
     routing::post,
 };
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
-use crate::{server::Server, wait::eventually};
+use crate::{
+    hold::{Held, Hold, hold},
+    server::Server,
+    wait::eventually,
+};
 
 /// The stand-in. To a message that nothing is said about, it answers at once with [`Model::echo`] of it.
 pub struct Model {
@@ -32,45 +35,30 @@ pub struct Model {
 pub struct Asked {
     /// From which pod.
     pub from: IpAddr,
-    /// What the person said last.
+    /// What the person said last: the last line, since what was said while nobody answered may stand before it.
     pub text: String,
     /// The whole conversation, as it was sent.
     pub messages: Vec<Value>,
 }
 
 impl Asked {
-    /// Whether any message before the last holds this text, whoever said it.
+    /// Whether this was said before what the person said last, by whomever.
     pub fn remembers(&self, text: &str) -> bool {
-        let before = self
+        let contents = self
             .messages
-            .split_last()
-            .map(|(_, before)| before)
-            .unwrap_or_default();
-        before.iter().any(|message| {
-            message["content"]
-                .as_str()
-                .is_some_and(|content| content.contains(text))
-        })
-    }
-}
-
-/// A message that the model thinks about until it is let go.
-#[derive(Debug)]
-pub struct Held {
-    letting_go: watch::Sender<bool>,
-}
-
-impl Held {
-    /// Lets every answer go, those to come too.
-    pub fn release(&self) {
-        self.letting_go.send_replace(true);
+            .iter()
+            .filter_map(|message| message["content"].as_str());
+        let whole = contents.collect::<Vec<_>>().join("\n");
+        whole
+            .strip_suffix(&self.text)
+            .is_some_and(|before| before.contains(text))
     }
 }
 
 struct Mind {
     key: String,
     asked: Vec<Asked>,
-    held: HashMap<String, watch::Receiver<bool>>,
+    held: HashMap<String, Hold>,
 }
 
 impl Model {
@@ -105,12 +93,12 @@ impl Model {
         format!("You said: {text}")
     }
 
-    /// Does not answer this message until it is let go, or `Held` is dropped.
+    /// Does not answer this message until it is let go, or [`Held`] is dropped.
     #[must_use]
     pub fn hold(&self, text: &str) -> Held {
-        let (letting_go, held) = watch::channel(false);
-        lock(&self.state).held.insert(text.to_owned(), held);
-        Held { letting_go }
+        let (held, hold) = hold();
+        lock(&self.state).held.insert(text.to_owned(), hold);
+        held
     }
 
     /// Every request about this message, in order.
@@ -156,7 +144,7 @@ async fn answer(
     let messages = request["messages"].as_array().cloned().unwrap_or_default();
     let text = messages
         .last()
-        .and_then(|last| last["content"].as_str())
+        .and_then(|last| last["content"].as_str()?.lines().last())
         .unwrap_or_default()
         .to_owned();
     let held = {
@@ -176,9 +164,8 @@ async fn answer(
         });
         mind.held.get(&text).cloned()
     };
-    if let Some(mut held) = held {
-        // An error means that the test let go by ending.
-        let _ = held.wait_for(|let_go| *let_go).await;
+    if let Some(held) = held {
+        held.over().await;
     }
     Json(json!({
         "id": "chatcmpl-test",

@@ -1,7 +1,8 @@
-//! A real Prometheus, which finds its targets as the chart's PodMonitors say.
+//! A real Prometheus, with the targets that the chart's PodMonitors select.
 
-use std::{env, fs, process::Stdio, time::Duration};
+use std::{fs, process::Stdio, time::Duration};
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
@@ -9,7 +10,11 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{cluster, kubectl::run, wait::eventually};
+use crate::{
+    cluster,
+    kubectl::{Kubectl, run},
+    wait::eventually,
+};
 
 /// A running Prometheus. Stops when dropped.
 pub struct Prometheus {
@@ -27,7 +32,7 @@ impl Prometheus {
     pub async fn start() -> Self {
         let configuration = json!({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
-            "scrape_configs": pod_monitors().await.iter().map(scrape_config).collect::<Vec<_>>(),
+            "scrape_configs": join_all(pod_monitors().await.iter().map(scrape_config)).await,
         });
         let folder =
             TempDir::new().unwrap_or_else(|error| panic!("no folder for Prometheus: {error}"));
@@ -152,43 +157,51 @@ async fn pod_monitors() -> Vec<Value> {
     monitors
 }
 
-/// What the Prometheus operator makes of a PodMonitor, as far as the chart's go.
-fn scrape_config(monitor: &Value) -> Value {
-    let mut discovery =
-        json!({"role": "pod", "kubeconfig_file": env::var("KUBECONFIG").unwrap_or_default()});
-    let selector = &monitor["spec"]["namespaceSelector"];
-    if selector["any"] != true {
-        let own = json!([monitor["metadata"]["namespace"]]);
-        let names = selector.get("matchNames").cloned().unwrap_or(own);
-        discovery["namespaces"] = json!({"names": names});
-    }
-    let keep = |source: String, value: &Value| json!({"action": "keep", "source_labels": [source], "regex": value});
+/// The pods that a PodMonitor selects now, with the labels that the Prometheus operator gives them. Debian's Prometheus is
+/// built without discovery in Kubernetes.
+async fn scrape_config(monitor: &Value) -> Value {
     let labels = monitor["spec"]["selector"]["matchLabels"]
         .as_object()
         .into_iter()
         .flatten();
-    let mut relabel: Vec<Value> = labels
-        .map(|(label, value)| {
-            let label: String = label
-                .chars()
-                .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-                .collect();
-            keep(format!("__meta_kubernetes_pod_label_{label}"), value)
-        })
+    let selector: Vec<String> = labels
+        .map(|(label, value)| format!("{label}={}", value.as_str().unwrap_or_default()))
         .collect();
     let endpoint = &monitor["spec"]["podMetricsEndpoints"][0];
-    relabel.push(keep(
-        "__meta_kubernetes_pod_container_port_name".to_owned(),
-        &endpoint["port"],
-    ));
-    relabel.push(
-        json!({"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"}),
+    let own = monitor["metadata"]["namespace"]
+        .as_str()
+        .unwrap_or_default();
+    let everywhere = monitor["spec"]["namespaceSelector"]["any"] == true;
+    let scope = if everywhere {
+        "--all-namespaces"
+    } else {
+        "--ignore-not-found"
+    };
+    let pods = Kubectl::of(own)
+        .get(&["pods", scope, "--selector", &selector.join(",")])
+        .await;
+    let targets: Vec<Value> = pods["items"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|pod| target(pod, &endpoint["port"]))
+        .collect();
+    assert!(
+        !targets.is_empty(),
+        "{selector:?} selects no pod with a port {}",
+        endpoint["port"]
     );
-    relabel.push(json!({"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"}));
-    json!({
-        "job_name": monitor["metadata"]["name"],
-        "metrics_path": endpoint["path"],
-        "kubernetes_sd_configs": [discovery],
-        "relabel_configs": relabel,
-    })
+    json!({"job_name": monitor["metadata"]["name"], "metrics_path": endpoint["path"], "static_configs": targets})
+}
+
+fn target(pod: &Value, port: &Value) -> Option<Value> {
+    let containers = pod["spec"]["containers"].as_array()?;
+    let mut ports = containers
+        .iter()
+        .filter_map(|container| container["ports"].as_array())
+        .flatten();
+    let port = ports.find(|known| known["name"] == *port)?["containerPort"].as_u64()?;
+    let address = format!("{}:{port}", pod["status"]["podIP"].as_str()?);
+    let labels = json!({"namespace": pod["metadata"]["namespace"], "pod": pod["metadata"]["name"]});
+    Some(json!({"targets": [address], "labels": labels}))
 }

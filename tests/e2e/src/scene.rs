@@ -127,6 +127,22 @@ impl Scene {
             .collect()
     }
 
+    /// The webhook of a voice of a Spirit, by its Service.
+    pub async fn service(&self, spirit: &str, voice: &str) -> String {
+        let name = format!("{spirit}-runtime");
+        let address = self
+            .kubectl
+            .run(&[
+                "get",
+                "service",
+                &name,
+                "-o",
+                "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}",
+            ])
+            .await;
+        format!("http://{address}/voices/{spirit}/{voice}")
+    }
+
     /// Says something as this person, by a pod, and waits for the only answer to it.
     ///
     /// # Panics
@@ -138,6 +154,7 @@ impl Scene {
             .graph
             .wait_for(person, before + 1, ANSWERED_WITHIN)
             .await;
+        self.wait_until_free(spirit::NAME, person).await;
         sent.last()
             .map(|sent| sent.text.clone())
             .unwrap_or_default()
@@ -153,6 +170,27 @@ impl Scene {
             .post(&pod.webhook(), &webhook::text(person, wamid, words))
             .await;
         assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
+    /// Waits until nothing is being done for this person on WhatsApp. Before that, what they say next would be discarded.
+    ///
+    /// # Panics
+    /// When that does not come about.
+    pub async fn wait_until_free(&self, spirit: &str, person: &str) {
+        let session = format!("wa/{person}");
+        eventually(
+            &format!("the session {session} is free"),
+            ANSWERED_WITHIN,
+            || async {
+                let held = redis::is_held(&self.namespace, spirit, &session).await;
+                if held {
+                    Err("its Bond is held")
+                } else {
+                    Ok(())
+                }
+            },
+        )
+        .await;
     }
 
     /// What the Chronicle has of a message, by outcome, oldest first.
@@ -199,7 +237,7 @@ impl Scene {
     /// Everything that may tell why a scenario failed.
     pub async fn diagnostics(&self) -> String {
         let system = Kubectl::of(cluster::NAMESPACE);
-        let here: [&[&str]; 7] = [
+        let here: [&[&str]; 6] = [
             &["get", "eywa,all,configmaps,secrets", "-o", "wide"],
             &["get", "eywa", "-o", "yaml"],
             &["describe", "pods"],
@@ -221,7 +259,6 @@ impl Scene {
                 "--tail=20",
                 "--previous",
             ],
-            &["top", "pods"],
         ];
         let there: [&[&str]; 2] = [
             &["get", "all", "-o", "wide"],

@@ -128,8 +128,13 @@ impl Meta {
     /// # Panics
     /// When there is no answer to that alone.
     pub async fn announce(&self, url: &str, bytes: usize) -> Answer {
-        let Ok(url) = url.parse::<Url>() else { panic!("{url} is no URL") };
-        let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+        let Ok(url) = url.parse::<Url>() else {
+            panic!("{url} is no URL")
+        };
+        let (host, port) = (
+            url.host_str().unwrap_or_default(),
+            url.port_or_known_default().unwrap_or_default(),
+        );
         let head = format!(
             "POST {} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {bytes}\r\n\r\n",
             url.path()
@@ -146,8 +151,16 @@ impl Meta {
             Ok(Ok(line)) => line,
             other => panic!("no answer from {url} to an announced body: {other:?}"),
         };
-        let status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default();
-        Answer { status, took: started.elapsed(), body: line }
+        let status = line
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .unwrap_or_default();
+        Answer {
+            status,
+            took: started.elapsed(),
+            body: line,
+        }
     }
 
     async fn send(

@@ -7,24 +7,22 @@ use eywa_e2e::{Scene, cluster, scene::ANSWERED_WITHIN, webhook};
 const ANA: &str = "5511999990000";
 
 pub async fn the_barista_of_the_examples_takes_an_order(scene: Arc<Scene>) {
-    let pods = serve(&scene).await;
-    assert!(!pods.is_empty());
+    serve(&scene).await;
     let columns = scene.kubectl.run(&["get", "eywa"]).await;
     assert!(
         columns.contains("spirit.eywa.dev/barista") && columns.contains("conduit.eywa.dev/shop"),
         "{columns}"
     );
 
+    let url = scene.service("barista", "wa").await;
     let ask = async |wamid: &str, words: &str, count: usize| {
         let answer = scene
             .meta
-            .post(
-                &pods[0].voice("barista", "wa"),
-                &webhook::text(ANA, wamid, words),
-            )
+            .post(&url, &webhook::text(ANA, wamid, words))
             .await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let sent = scene.graph.wait_for(ANA, count, ANSWERED_WITHIN).await;
+        scene.wait_until_free("barista", ANA).await;
         sent[count - 1].text.clone()
     };
     // A Conduit's tool, an Action, and a Scout that knows what was ordered.

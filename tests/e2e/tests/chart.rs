@@ -1,6 +1,6 @@
 //! The chart, by its own tools and on the real API server.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, io, path::Path, sync::Arc};
 
 use eywa_e2e::{
     Scene, cluster,
@@ -150,18 +150,20 @@ async fn short_names() -> String {
 }
 
 fn copy(from: &Path, to: &Path) {
-    let copied = (|| {
-        fs::create_dir_all(to)?;
-        for entry in fs::read_dir(from)? {
-            let entry = entry?;
-            let target = to.join(entry.file_name());
-            if entry.file_type()?.is_dir() {
-                copy(&entry.path(), &target)
-            } else {
-                fs::copy(entry.path(), target).map(drop)?
-            }
+    try_to_copy(from, to)
+        .unwrap_or_else(|error| panic!("{} cannot be copied: {error}", from.display()));
+}
+
+fn try_to_copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            try_to_copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
         }
-        Ok::<(), std::io::Error>(())
-    })();
-    copied.unwrap_or_else(|error| panic!("{} cannot be copied: {error}", from.display()));
+    }
+    Ok(())
 }

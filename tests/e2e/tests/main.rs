@@ -41,7 +41,8 @@ fn main() {
         spirits: a_missing_secret_is_named_and_creating_it_heals, a_rotated_secret_reaches_the_pods,
             a_bad_edit_is_refused_by_the_api_server, a_bad_edit_leaves_the_last_good_pods_serving,
             deleting_a_spirit_leaves_nothing_behind;
-        vigil: a_human_takes_a_conversation_over_and_gives_it_back, a_reply_in_flight_is_not_spoken_once_a_human_has_it;
+        vigil: a_human_takes_a_conversation_over_and_gives_it_back, a_reply_in_flight_is_not_spoken_once_a_human_has_it,
+            a_reply_being_sent_is_waited_for_before_a_human_has_it;
         webhooks: a_webhook_is_acknowledged_at_once_and_answered_once,
             of_two_messages_at_the_same_time_one_is_answered_and_one_discarded, people_do_not_wait_for_each_other,
             what_is_not_a_signed_webhook_is_turned_away, an_unknown_message_does_not_fail_its_neighbours,
@@ -83,6 +84,9 @@ where
             );
             format!("{why}\n\n{}", handle.block_on(scene.diagnostics()))
         });
+        if failed.is_some() {
+            handle.block_on(cluster::restore());
+        }
         handle.block_on(scene.clear());
         failed.map_or(Ok(()), |why| Err(Failed::from(why)))
     })

@@ -142,6 +142,37 @@ pub async fn a_reply_in_flight_is_not_spoken_once_a_human_has_it(scene: Arc<Scen
     assert!(asked.remembers("tell me all"), "{:?}", asked.messages);
 }
 
+pub async fn a_reply_being_sent_is_waited_for_before_a_human_has_it(scene: Arc<Scene>) {
+    let pods = scene.serve().await;
+    scene.kubectl.apply(&[&vigil()]).await;
+    wait_for_status(&scene, "phase is Watching", |status| {
+        status["phase"] == "Watching"
+    })
+    .await;
+    // The channel has it, and takes its time.
+    let held = scene.graph.hold(ANA);
+    scene.say(&pods[0], ANA, "wamid.1", "hello").await;
+    scene.graph.wait_until_held(ANA, ANSWERED_WITHIN).await;
+
+    patch(&scene, TAKE_OVER).await;
+    wait_for_status(&scene, "phase is TakingOver", |status| {
+        status["phase"] == "TakingOver"
+    })
+    .await;
+    held.release();
+    wait_for_status(&scene, "phase is Active", |status| {
+        status["phase"] == "Active"
+    })
+    .await;
+    let active = Instant::now();
+    let sent = scene.graph.sent_to(ANA);
+    assert_eq!(sent.len(), 1, "Active before it was sent: {sent:?}");
+
+    scene.say(&pods[1], ANA, "wamid.2", "and now?").await;
+    scene.wait_for_outcomes("wamid.2", &["vigil"]).await;
+    assert!(scene.graph.sent_to(ANA).iter().all(|sent| sent.at < active));
+}
+
 pub async fn a_human_takes_over_while_the_operator_is_down(scene: Arc<Scene>) {
     let pods = scene.serve().await;
     let system = Kubectl::of(cluster::NAMESPACE);

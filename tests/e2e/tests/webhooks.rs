@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use eywa_e2e::{
-    Scene, eventually,
-    model::{Held, Model},
+    Held, Scene, eventually,
+    model::Model,
     redis,
     scene::ANSWERED_WITHIN,
     spirit,

@@ -62,7 +62,7 @@ struct Figures {
     idle: u64,
     loaded: u64,
     ready: Duration,
-    redis_commands: f64,
+    redis_scripts: f64,
 }
 
 #[tokio::main]
@@ -113,7 +113,7 @@ async fn compare(runtime: &Path, pulses: usize, runs: usize) -> Result<()> {
     row("CPU a Pulse, ms", |figures| {
         figures.cpu_per_pulse.as_secs_f64() * 1e3
     });
-    row("Redis commands a Pulse", |figures| figures.redis_commands);
+    row("Redis scripts a Pulse", |figures| figures.redis_scripts);
     row("memory idle, MiB", |figures| {
         figures.idle as f64 / (1024.0 * 1024.0)
     });
@@ -167,15 +167,15 @@ async fn one(
 
     let load = Load::new(http, &standins);
     load.send(pulses / 20).await?; // A warm-up, not counted.
-    let (cpu, commands, began) = (
+    let (cpu, scripts, began) = (
         process.cpu()?,
-        measure::commands(&mut redis).await?,
+        measure::scripts(&mut redis).await?,
         Instant::now(),
     );
     load.send(pulses).await?;
     let took = began.elapsed();
     let spent = process.cpu()?.saturating_sub(cpu);
-    let commands = measure::commands(&mut redis).await? - commands;
+    let scripts = measure::scripts(&mut redis).await? - scripts;
     let loaded = process.memory()?;
     let answered = standins.answered();
     if answered < pulses {
@@ -188,7 +188,7 @@ async fn one(
         idle,
         loaded,
         ready,
-        redis_commands: commands as f64 / f64::from(pulses),
+        redis_scripts: scripts as f64 / f64::from(pulses),
     })
 }
 

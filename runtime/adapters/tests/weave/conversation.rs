@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use eywa_adapters::{
     action::InMemoryAction, conduit::InMemoryConduit, oracle::InMemoryOracle,
     pathfinder::InMemoryPathfinder, scout::InMemoryScout, voice::InMemoryVoice,
@@ -15,12 +16,14 @@ use eywa_adapters::{
 use eywa_weave::{
     SpiritName,
     ports::{
+        Conduit,
         action::ActionError,
+        conduit::ConduitError,
         oracle::{Fault, Reply, Turn, Usage},
         scout::{Harvest, ScoutError},
     },
     pulse::Outcome,
-    spirit::{Reach, Scouting, WhenBusy},
+    spirit::{Scouting, WhenBusy},
     tool::{Tool, ToolCall, ToolSpec},
     weave::BuildError,
 };
@@ -151,8 +154,14 @@ async fn wrong_arguments_unknown_tools_and_failures_go_back_to_the_oracle_in_wor
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_conduits_tools_are_those_that_the_spirit_may_call() {
-    let (stores, voice, oracle) = (Stores::new(), Arc::new(InMemoryVoice::new()), parrot());
+async fn an_action_comes_before_a_conduits_tool_and_a_conduit_that_is_down_is_left_out() {
+    let (stores, voice) = (Stores::new(), Arc::new(InMemoryVoice::new()));
+    let oracle = Arc::new(InMemoryOracle::new(|asked| async move {
+        Ok(match asked.turns.last() {
+            Some(Turn::Tools(results)) => says(&results[0].content),
+            _ => calls("place_order", json!({"drink": "flat white"})),
+        })
+    }));
     let tool = |name: &str| {
         let parameters = json!({"type": "object"});
         Tool::new(ToolSpec {
@@ -162,25 +171,47 @@ async fn a_conduits_tools_are_those_that_the_spirit_may_call() {
         })
         .unwrap()
     };
-    let shop = InMemoryConduit::new(
-        "shop",
-        vec![tool("menu_list"), tool("drop_all")],
-        |_, _| async { Ok(String::new()) },
-    );
+    let tools = vec![tool("menu_list"), tool("place_order")];
+    let shop = InMemoryConduit::new("shop", tools, |_, _| async {
+        Ok("the Conduit's".to_owned())
+    });
+    let action = InMemoryAction::new("place_order", order_schema(), |_| async {
+        Ok("the Action's".to_owned())
+    });
     let mut barista = spirit("barista", vec![oracle.clone()]);
-    barista.conduits = vec![Reach {
-        conduit: Arc::new(shop),
-        tools: vec!["menu_*".into()],
-    }];
+    barista.actions = vec![Arc::new(action.unwrap())];
+    barista.conduits = vec![Arc::new(Down), Arc::new(shop)];
     let weave = stores.pod(barista, &voice, WhenBusy::Discard);
     deliver(&weave, &[pulse("1", "ana", "hi")]).await.unwrap();
-    stores.outcome("1").await;
+    assert_eq!(stores.outcome("1").await, Outcome::Answered);
     let names: Vec<String> = oracle.asked()[0]
         .tools
         .iter()
         .map(|tool| tool.name.clone())
         .collect();
-    assert_eq!(names, ["menu_list"]);
+    assert_eq!(names, ["place_order", "menu_list"]);
+    assert_eq!(texts(&voice), ["the Action's"]);
+}
+
+/// A Conduit whose server is away.
+struct Down;
+
+#[async_trait]
+impl Conduit for Down {
+    fn name(&self) -> &str {
+        "down"
+    }
+
+    async fn tools(&self) -> Result<Arc<[Tool]>, ConduitError> {
+        Err(ConduitError {
+            conduit: "down".into(),
+            message: "nobody is there".into(),
+        })
+    }
+
+    async fn call(&self, _: &str, _: &serde_json::Value) -> Result<String, ActionError> {
+        Err(ActionError("nobody is there".into()))
+    }
 }
 
 #[tokio::test(start_paused = true)]

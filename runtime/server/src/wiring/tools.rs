@@ -6,7 +6,7 @@ use eywa_adapters::condition::CelCondition;
 use eywa_crds::runtime_config::{CompiledAction, CompiledConduit, CompiledScout, CompiledSpirit};
 use eywa_weave::{
     ports::{Action, Conduit, Scout},
-    spirit::{Condition, Reach, Scouting},
+    spirit::{Condition, Scouting},
 };
 
 use super::{Shared, WireError};
@@ -180,8 +180,8 @@ impl Conduits {
         spirit: &CompiledSpirit,
         secrets: &dyn Secrets,
         shared: &Shared,
-    ) -> Result<Vec<Reach>, WireError> {
-        let mut reaches = Vec::with_capacity(spirit.conduits.len());
+    ) -> Result<Vec<Arc<dyn Conduit>>, WireError> {
+        let mut conduits = Vec::with_capacity(spirit.conduits.len());
         for config in &spirit.conduits {
             let known = self
                 .0
@@ -197,12 +197,9 @@ impl Conduits {
                 }
             };
             // Which of its tools are offered is the Conduit's to know: its filter and the Spirit's are one.
-            reaches.push(Reach {
-                conduit,
-                tools: Vec::new(),
-            });
+            conduits.push(conduit);
         }
-        Ok(reaches)
+        Ok(conduits)
     }
 }
 

@@ -48,24 +48,24 @@ impl Toolset {
         let listings = spirit
             .conduits
             .iter()
-            .map(|reach| timeout_at(until, reach.conduit.tools()));
-        for (reach, listing) in spirit.conduits.iter().zip(join_all(listings).await) {
+            .map(|conduit| timeout_at(until, conduit.tools()));
+        for (conduit, listing) in spirit.conduits.iter().zip(join_all(listings).await) {
             let listed = match listing {
                 Ok(Ok(listed)) => listed,
                 Ok(Err(error)) => {
-                    tracing::warn!(conduit = reach.conduit.name(), %error, "going on without a Conduit's tools");
+                    tracing::warn!(conduit = conduit.name(), %error, "going on without a Conduit's tools");
                     continue;
                 }
                 Err(_) => {
                     tracing::warn!(
-                        conduit = reach.conduit.name(),
+                        conduit = conduit.name(),
                         "a Conduit took too long; going on without its tools"
                     );
                     continue;
                 }
             };
-            for tool in listed.iter().filter(|tool| reach.allows(&tool.spec().name)) {
-                tools.add(tool.clone(), Hand::Conduit(Arc::clone(&reach.conduit)));
+            for tool in listed.iter() {
+                tools.add(tool.clone(), Hand::Conduit(Arc::clone(conduit)));
             }
         }
         tools
