@@ -8,7 +8,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::mpsc,
@@ -94,18 +94,8 @@ impl Machine {
         let (send, lines) = mpsc::channel();
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let told = send.clone();
-        thread::spawn(move || {
-            BufReader::new(out)
-                .lines()
-                .map_while(Result::ok)
-                .for_each(|line| drop(told.send(line)))
-        });
-        thread::spawn(move || {
-            BufReader::new(err)
-                .lines()
-                .map_while(Result::ok)
-                .for_each(|line| drop(send.send(line)))
-        });
+        thread::spawn(move || relay(out, &told));
+        thread::spawn(move || relay(err, &send));
         let up = Up { child, lines };
         up.says("Ctrl-C stops");
         up
@@ -157,6 +147,15 @@ impl Drop for Up {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Tells every line, until nobody listens or there are no more.
+fn relay(from: impl Read, to: &mpsc::Sender<String>) {
+    for line in BufReader::new(from).lines().map_while(Result::ok) {
+        if to.send(line).is_err() {
+            return;
+        }
     }
 }
 

@@ -207,7 +207,7 @@ fn values() -> Value {
 
 /// A folder of this machine as Redis' volume: the test cluster's node sees the same files.
 fn volume() -> Value {
-    let folder = workspace().join("target/cluster/redis").join(run_id());
+    let folder = volumes().join(run_id());
     let made = fs::create_dir_all(&folder)
         .and_then(|()| fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)));
     let folder = made.and_then(|()| folder.canonicalize());
