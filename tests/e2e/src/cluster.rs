@@ -189,6 +189,13 @@ pub async fn remove() {
             "--timeout=60s",
         ])
         .await;
+    // Absent where the cluster has storage of its own.
+    let _ = fs::remove_dir_all(volumes());
+}
+
+/// Where Redis' files are when they are on this machine.
+fn volumes() -> PathBuf {
+    workspace().join("target/cluster/redis")
 }
 
 fn values() -> Value {
