@@ -148,11 +148,15 @@ fn state() -> Result<PathBuf> {
 
 /// What tests and people look for, in this clone and not in the cache.
 fn published(name: &str) -> PathBuf {
-    paths::root().join("target/cluster").join(name)
+    folder().join(name)
+}
+
+fn folder() -> PathBuf {
+    paths::root().join("target/cluster")
 }
 
 fn publish_schemas(kubectl: &mut Command) -> Result<()> {
-    fs::create_dir_all(published("."))?;
+    fs::create_dir_all(folder())?;
     schemas::write(kubectl, &published("schemas"))
 }
 
@@ -293,7 +297,7 @@ impl Cluster {
 
     fn publish_kubeconfig(&self) -> Result<PathBuf> {
         let kubeconfig = published("kubeconfig");
-        fs::create_dir_all(published("."))?;
+        fs::create_dir_all(folder())?;
         fs::copy(self.kubeconfig(), &kubeconfig)?;
         Ok(kubeconfig)
     }
