@@ -10,8 +10,9 @@ use k8s_openapi::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
             ConfigMapVolumeSource, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
-            KeyToPath, ObjectFieldSelector, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource,
-            SecretProjection, TopologySpreadConstraint, Volume, VolumeMount, VolumeProjection,
+            KeyToPath, Lifecycle, LifecycleHandler, ObjectFieldSelector, PodSpec, PodTemplateSpec,
+            Probe, ProjectedVolumeSource, SecretProjection, SleepAction, TopologySpreadConstraint,
+            Volume, VolumeMount, VolumeProjection,
         },
     },
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
@@ -21,6 +22,9 @@ const CONFIG_DIR: &str = "/etc/eywa/config";
 const SECRETS_DIR: &str = "/etc/eywa/secrets";
 /// Readable by the owner and the group of the process, and nobody else.
 const SECRET_MODE: i32 = 0o440;
+/// How many seconds a pod that is to go still serves as before. Services and load balancers hear
+/// of it at the same time as the pod itself does, and send to it until they have.
+const FAREWELL: i64 = 5;
 
 pub(super) fn deployment(blueprint: &Blueprint<'_>) -> Deployment {
     let runtime = &blueprint.spirit.spec.runtime;
@@ -65,13 +69,12 @@ fn pod_metadata(blueprint: &Blueprint<'_>) -> ObjectMeta {
 
 fn pod(blueprint: &Blueprint<'_>) -> PodSpec {
     let runtime = &blueprint.spirit.spec.runtime;
-    let grace = runtime.termination_grace_period.as_std().as_secs();
     PodSpec {
         service_account_name: Some(child_name(blueprint.name)),
         // For Vigils and Rites.
         automount_service_account_token: Some(true),
         enable_service_links: Some(false),
-        termination_grace_period_seconds: Some(i64::try_from(grace).unwrap_or(i64::MAX)),
+        termination_grace_period_seconds: Some(grace(blueprint)),
         security_context: Some(pod_security()),
         containers: vec![container(blueprint)],
         volumes: Some(volumes(blueprint)),
@@ -83,6 +86,24 @@ fn pod(blueprint: &Blueprint<'_>) -> PodSpec {
         priority_class_name: runtime.priority_class_name.clone(),
         ..Default::default()
     }
+}
+
+/// The pod's whole grace period, in seconds.
+fn grace(blueprint: &Blueprint<'_>) -> i64 {
+    let period = blueprint.spirit.spec.runtime.termination_grace_period;
+    i64::try_from(period.as_std().as_secs()).unwrap_or(i64::MAX)
+}
+
+/// A farewell, within the grace period: the API server refuses a longer one.
+fn lifecycle(blueprint: &Blueprint<'_>) -> Option<Lifecycle> {
+    let seconds = FAREWELL.min(grace(blueprint) / 2);
+    (seconds > 0).then(|| Lifecycle {
+        pre_stop: Some(LifecycleHandler {
+            sleep: Some(SleepAction { seconds }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    })
 }
 
 fn container(blueprint: &Blueprint<'_>) -> Container {
@@ -99,6 +120,7 @@ fn container(blueprint: &Blueprint<'_>) -> Container {
             format!("--secrets={SECRETS_DIR}"),
         ]),
         env: Some(environment(&runtime.env)),
+        lifecycle: lifecycle(blueprint),
         ports: Some(vec![port("http", HTTP_PORT), port("admin", ADMIN_PORT)]),
         readiness_probe: Some(Probe {
             period_seconds: Some(2),
