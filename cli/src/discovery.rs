@@ -1,4 +1,4 @@
-//! How `eywa chat` finds the `eywa up` of the same person: a file that only they can read.
+//! How other commands find the `eywa up` of the same person: a file that only they can read.
 
 use std::{
     collections::BTreeMap,
@@ -20,6 +20,18 @@ pub(crate) struct Running {
     pub(crate) url: String,
     /// Its Spirits that can be talked to over HTTP.
     pub(crate) spirits: BTreeMap<String, Reach>,
+    /// Its desk.
+    #[serde(default)]
+    pub(crate) desk: Option<DeskReach>,
+}
+
+/// How to reach the desk.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct DeskReach {
+    /// Where it is, such as `http://127.0.0.1:8081`.
+    pub(crate) url: String,
+    /// A session's token for it.
+    pub(crate) token: String,
 }
 
 /// How to talk to a Spirit.

@@ -1,19 +1,33 @@
 //! The `eywa` command.
 
+mod attend;
 mod chat;
+mod cluster;
+mod completing;
+mod desk_api;
 mod discovery;
 mod load;
+mod name;
+mod refusal;
+mod terminal;
 mod up;
 mod validate;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Conversational agents, from a folder of YAML or a cluster of them.
 #[derive(Parser)]
-#[command(name = "eywa", version, max_term_width = 100)]
-struct Cli {
+#[command(
+    name = "eywa",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done, 1 failed, 2 used wrongly, 3 refused: a permission is missing, or somebody else was there first."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    reach: attend::Reach,
     #[command(subcommand)]
     command: Command,
 }
@@ -26,6 +40,10 @@ enum Command {
     Chat(chat::Chat),
     /// Say everything the API server and the operator would say of a folder's manifests.
     Validate(validate::Validate),
+    #[command(flatten)]
+    Attend(attend::Attend),
+    /// Print a script that completes this command in a shell, names of the cluster included.
+    Completion(completing::Completion),
 }
 
 fn main() -> ExitCode {
@@ -36,16 +54,25 @@ fn main() -> ExitCode {
         eprintln!("error: TLS was set up twice; this is a fault of this program");
         return ExitCode::FAILURE;
     }
-    let done = match Cli::parse().command {
+    completing::answer();
+    let matches = Cli::command().bin_name(name::command()).get_matches();
+    let Cli { reach, command } = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let done = match command {
         Command::Up(up) => up.run(),
-        Command::Chat(chat) => chat.run(),
+        Command::Chat(chat) => chat.run(reach.cluster),
         Command::Validate(validate) => return validate.run(),
+        Command::Attend(attend) => attend.run(reach),
+        Command::Completion(completion) => completion.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if terminal::nobody_reads(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            refusal::exit(&error)
         }
     }
 }

@@ -86,6 +86,7 @@ impl Machine {
         let mut child = self
             .eywa()
             .args(["up", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args(["--desk", "127.0.0.1:0"])
             .arg(self.spirits())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -244,6 +245,7 @@ fn two_at_a_time_on_one_folder_are_told_apart() {
     let second = machine
         .eywa()
         .args(["up", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .args(["--desk", "127.0.0.1:0"])
         .arg(machine.spirits())
         .output();
     let second = second.unwrap();

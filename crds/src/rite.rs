@@ -99,6 +99,31 @@ pub enum RitePhase {
     Consumed,
 }
 
+impl RitePhase {
+    /// Every phase, in the order in which a Rite may go through them.
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Approved,
+        Self::Denied,
+        Self::Expired,
+        Self::Void,
+        Self::Consumed,
+    ];
+
+    /// Its name, as the status and metrics write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Approved => "Approved",
+            Self::Denied => "Denied",
+            Self::Expired => "Expired",
+            Self::Void => "Void",
+            Self::Consumed => "Consumed",
+        }
+    }
+}
+
 /// How the approved call went.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RiteOutcome {
@@ -118,6 +143,9 @@ pub struct RiteStatus {
     /// Until when it can be decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
+    /// Who decided; empty where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// When it was decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<Time>,

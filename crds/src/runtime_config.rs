@@ -18,7 +18,7 @@ use crate::{
     duration::Duration,
     reference::SecretKeyRef,
     script::Script,
-    spirit::{BondSettings, HttpMethod, Limits, PathfinderSettings, VigilSettings},
+    spirit::{MediaSettings, TemplateSettings, BondSettings, Effort, HttpMethod, Limits, MemorySettings, PathfinderSettings, RiteRule, ShownAttachments, VigilSettings},
 };
 
 /// The version of this format. A runtime refuses another.
@@ -107,21 +107,53 @@ impl RuntimeConfig {
         self.spirits.get(&self.front)
     }
 
+    /// Which clouds' identities of pods it uses.
+    #[must_use]
+    pub fn pod_identities(&self) -> PodIdentities {
+        let oracles = self.spirits.values().flat_map(|spirit| &spirit.oracles);
+        let mut identities = PodIdentities::default();
+        for oracle in oracles {
+            match oracle {
+                CompiledOracle::Bedrock(bedrock) => {
+                    identities.aws |= bedrock.auth == BedrockAuth::Pod;
+                }
+                CompiledOracle::Vertexai(vertexai) => {
+                    identities.google |= vertexai.credentials.is_none();
+                }
+                CompiledOracle::Anthropic(_)
+                | CompiledOracle::Gemini(_)
+                | CompiledOracle::Openai(_)
+                | CompiledOracle::Scripted(_) => {}
+            }
+        }
+        identities
+    }
+
     /// Every secret file it names: what must be mounted, by Secret and key.
     #[must_use]
     pub fn secret_files(&self) -> BTreeSet<SecretFile> {
         let mut files = BTreeSet::new();
-        if let StoresConfig::Redis {
-            urls: RedisUrls::Secret(file),
-        } = &self.stores
-        {
-            files.insert(file.clone());
+        if let StoresConfig::Redis { urls, ca, mongo } = &self.stores {
+            if let RedisUrls::Secret(file) = urls {
+                files.insert(file.clone());
+            }
+            files.extend(ca.clone());
+            files.extend(mongo.as_ref().map(|mongo| mongo.url.clone()));
         }
         for spirit in self.spirits.values() {
             files.extend(spirit.secret_files().cloned());
         }
         files
     }
+}
+
+/// The clouds that pods have an identity of their own at, and use it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PodIdentities {
+    /// AWS: IRSA or EKS Pod Identity.
+    pub aws: bool,
+    /// Google Cloud: Workload Identity.
+    pub google: bool,
 }
 
 /// A Spirit, resolved and checked.
@@ -146,11 +178,21 @@ pub struct CompiledSpirit {
     pub actions: Vec<CompiledAction>,
     /// MCP servers.
     pub conduits: Vec<CompiledConduit>,
+    /// Calls that wait for a human's yes.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub rites: Vec<RiteRule>,
+    /// Whether it may offer answers to pick from.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub offer_choices: bool,
     /// Which Spirit answers. Every route's Spirit is in the configuration.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pathfinder: Option<PathfinderSettings>,
-    /// How people take conversations over.
-    pub vigil: VigilSettings,
+    /// What it keeps in mind.
+    #[serde(default)]
+    pub memory: MemorySettings,
+    /// How people take conversations over: the front Spirit's counts.
+    #[serde(default)]
+    pub vigil: CompiledVigil,
 }
 
 impl CompiledSpirit {
@@ -162,6 +204,13 @@ impl CompiledSpirit {
 
     fn secret_files(&self) -> impl Iterator<Item = &SecretFile> {
         let oracles = self.oracles.iter().filter_map(|oracle| match oracle {
+            CompiledOracle::Anthropic(anthropic) => anthropic.api_key.as_ref(),
+            CompiledOracle::Bedrock(bedrock) => match &bedrock.auth {
+                BedrockAuth::ApiKey(file) | BedrockAuth::Credentials(file) => Some(file),
+                BedrockAuth::Pod => None,
+            },
+            CompiledOracle::Gemini(gemini) => gemini.api_key.as_ref(),
+            CompiledOracle::Vertexai(vertexai) => vertexai.credentials.as_ref(),
             CompiledOracle::Openai(openai) => openai.api_key.as_ref(),
             CompiledOracle::Scripted(_) => None,
         });
@@ -179,8 +228,58 @@ impl CompiledSpirit {
             .chain(self.actions.iter().flat_map(|action| &action.headers))
             .chain(self.conduits.iter().flat_map(|conduit| &conduit.headers))
             .map(|header| &header.value);
-        oracles.chain(voices).chain(headers)
+        let notify = self.vigil.notify.iter().map(|notify| &notify.signing_key);
+        oracles.chain(voices).chain(headers).chain(notify)
     }
+}
+
+/// How people take conversations over, and how the Spirit asks them to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompiledVigil {
+    /// Whether the agent may ask for a human.
+    pub summon: bool,
+    /// When it does without being asked: a checked [`When`](crate::expression::When).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub summon_when: Option<String>,
+    /// Who is told.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub notify: Option<CompiledNotify>,
+    /// What a person writes to have the agent back.
+    pub release_phrases: Vec<String>,
+    /// Idle time after which the agent has a conversation back; zero for never.
+    pub release_after: Duration,
+}
+
+impl Default for CompiledVigil {
+    fn default() -> Self {
+        let VigilSettings {
+            summon,
+            summon_when,
+            release_phrases,
+            release_after,
+            ..
+        } = VigilSettings::default();
+        Self {
+            summon,
+            summon_when,
+            notify: None,
+            release_phrases,
+            release_after,
+        }
+    }
+}
+
+/// Where people are told of what happens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompiledNotify {
+    /// Where events are POSTed.
+    pub url: String,
+    /// The Standard Webhooks key that they are signed with.
+    pub signing_key: SecretFile,
+    /// Whether what the person writes is sent along.
+    pub include_text: bool,
 }
 
 /// A secret value: the file that holds it, below the folder secrets are mounted in.
@@ -230,6 +329,14 @@ pub struct SecretHeader {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "provider", rename_all = "lowercase")]
 pub enum CompiledOracle {
+    /// By Anthropic's interface.
+    Anthropic(AnthropicOracle),
+    /// At Amazon Bedrock.
+    Bedrock(BedrockOracle),
+    /// By the Gemini API.
+    Gemini(GeminiOracle),
+    /// At Google's Vertex AI.
+    Vertexai(VertexaiOracle),
     /// By OpenAI's interface.
     Openai(OpenaiOracle),
     /// By rules.
@@ -241,8 +348,25 @@ impl CompiledOracle {
     #[must_use]
     pub const fn timeout(&self) -> Duration {
         match self {
+            Self::Anthropic(anthropic) => anthropic.timeout,
+            Self::Bedrock(bedrock) => bedrock.timeout,
+            Self::Gemini(gemini) => gemini.timeout,
+            Self::Vertexai(vertexai) => vertexai.timeout,
             Self::Openai(openai) => openai.timeout,
             Self::Scripted(scripted) => scripted.timeout,
+        }
+    }
+
+    /// How it is asked.
+    #[must_use]
+    pub fn asked(&self) -> Asked {
+        match self {
+            Self::Anthropic(anthropic) => anthropic.asked,
+            Self::Bedrock(bedrock) => bedrock.asked,
+            Self::Gemini(gemini) => gemini.asked,
+            Self::Vertexai(vertexai) => vertexai.asked,
+            Self::Openai(openai) => openai.asked,
+            Self::Scripted(_) => Asked::default(),
         }
     }
 
@@ -250,10 +374,52 @@ impl CompiledOracle {
     #[must_use]
     pub fn model(&self) -> &str {
         match self {
+            Self::Anthropic(anthropic) => &anthropic.model,
+            Self::Bedrock(bedrock) => &bedrock.model,
+            Self::Gemini(gemini) => &gemini.model,
+            Self::Vertexai(vertexai) => &vertexai.model,
             Self::Openai(openai) => &openai.model,
             Self::Scripted(scripted) => &scripted.model,
         }
     }
+}
+
+/// A model behind Anthropic's interface.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnthropicOracle {
+    /// Name of the model.
+    pub model: String,
+    /// Base URL, up to and with `/v1`.
+    pub base_url: String,
+    /// The key; none for a server that asks for none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub api_key: Option<SecretFile>,
+    /// How it is asked.
+    #[serde(flatten)]
+    pub asked: Asked,
+    /// Whether what every request begins with is marked to be cached.
+    pub prompt_caching: bool,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+/// How a model is asked, whoever serves it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    /// See [`Oracle`](crate::spirit::Oracle).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub temperature: Option<f64>,
+    /// Tokens it may answer with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_tokens: Option<u32>,
+    /// How hard it thinks.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub effort: Option<Effort>,
+    /// Which files it is shown.
+    #[serde(default)]
+    pub attachments: ShownAttachments,
 }
 
 /// A model behind OpenAI's interface.
@@ -267,12 +433,84 @@ pub struct OpenaiOracle {
     /// The key; none for a server that asks for none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub api_key: Option<SecretFile>,
-    /// See [`Oracle`](crate::spirit::Oracle).
+    /// How it is asked.
+    #[serde(flatten)]
+    pub asked: Asked,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+/// A model at Amazon Bedrock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BedrockOracle {
+    /// Id or ARN of the model, or of an inference profile.
+    pub model: String,
+    /// Where the region's Bedrock answers.
+    pub base_url: String,
+    /// The region.
+    pub region: String,
+    /// What requests prove themselves with.
+    pub auth: BedrockAuth,
+    /// How it is asked.
+    #[serde(flatten)]
+    pub asked: Asked,
+    /// Whether what every request begins with is marked to be cached.
+    pub prompt_caching: bool,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+/// What requests to Amazon Bedrock prove themselves with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BedrockAuth {
+    /// A Bedrock API key.
+    ApiKey(SecretFile),
+    /// A credentials file.
+    Credentials(SecretFile),
+    /// The pods' own role.
+    Pod,
+}
+
+/// A model behind the Gemini API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GeminiOracle {
+    /// Name of the model.
+    pub model: String,
+    /// Base URL, up to and with the version.
+    pub base_url: String,
+    /// The key; none for a server that asks for none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub temperature: Option<f64>,
-    /// Tokens it may answer with.
+    pub api_key: Option<SecretFile>,
+    /// How it is asked.
+    #[serde(flatten)]
+    pub asked: Asked,
+    /// How long one request may take.
+    pub timeout: Duration,
+}
+
+/// A model at Google's Vertex AI.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VertexaiOracle {
+    /// Name of the model.
+    pub model: String,
+    /// Where the location's Vertex AI answers.
+    pub base_url: String,
+    /// The project's id.
+    pub project: String,
+    /// The location.
+    pub location: String,
+    /// A service account's key; without it, the pods' own identity.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub max_tokens: Option<u32>,
+    pub credentials: Option<SecretFile>,
+    /// How it is asked.
+    #[serde(flatten)]
+    pub asked: Asked,
+    /// Whether what every request begins with is marked to be cached.
+    pub prompt_caching: bool,
     /// How long one request may take.
     pub timeout: Duration,
 }
@@ -324,6 +562,15 @@ pub struct CompiledWhatsApp {
     pub app_secret: SecretFile,
     /// What the webhook's verification must carry.
     pub verify_token: SecretFile,
+    /// Whether people see that their message was read, and that it is being answered.
+    pub typing: bool,
+    /// Which files it takes.
+    pub media: MediaSettings,
+    /// What is sent to people who have not written for 24 hours.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub template: Option<TemplateSettings>,
+    /// What stands on the button that opens a list of choices.
+    pub list_label: String,
 }
 
 /// A channel over plain HTTP.
@@ -415,7 +662,25 @@ pub enum StoresConfig {
     Redis {
         /// Where it is.
         urls: RedisUrls,
+        /// The file with the certificate of the only authority that is trusted, in PEM.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        ca: Option<SecretFile>,
+        /// Where conversations and the Chronicle are, if not there too.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        mongo: Option<CompiledMongo>,
     },
+}
+
+/// A MongoDB to keep conversations in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompiledMongo {
+    /// The file that holds its URL.
+    pub url: SecretFile,
+    /// The database.
+    pub database: String,
+    /// How long an Echo or a Chronicle entry is kept.
+    pub retention: Duration,
 }
 
 /// Where a Redis is.
@@ -424,7 +689,7 @@ pub enum StoresConfig {
 pub enum RedisUrls {
     /// A URL that holds no secret.
     Plain(String),
-    /// A file that holds the URL.
+    /// A file that holds the URL, or several, a line each.
     Secret(SecretFile),
 }
 

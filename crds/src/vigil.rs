@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{
     duration::{Duration, zero_for_never},
@@ -77,6 +78,39 @@ impl VigilSpec {
     pub const EVERY_SESSION: &'static str = "*";
 }
 
+/// The label of Vigils that are kept for people rather than by them: their spec follows whatever is done on the desk, and
+/// they are deleted a day after their release. Its value is [`KEPT_BY_RUNTIME`].
+pub const KEPT_BY: &str = "eywa.dev/kept-by";
+/// The value of [`KEPT_BY`].
+pub const KEPT_BY_RUNTIME: &str = "runtime";
+/// The annotation that names a generation of the spec which the runtime wrote itself. It orders nothing: it says what is.
+pub const FOLLOWED: &str = "eywa.dev/followed-generation";
+
+/// The name of the Vigil about a conversation of a Spirit, where nobody has given it another: the same for everybody who
+/// makes one. A name cannot hold every session, so what of it does not fit is replaced and a digest of the whole is added.
+#[must_use]
+pub fn object_name(spirit: &str, session: &str) -> String {
+    let readable = match session {
+        VigilSpec::EVERY_SESSION => "everyone".to_owned(),
+        session => session
+            .chars()
+            .map(|letter| match letter.to_ascii_lowercase() {
+                letter @ ('a'..='z' | '0'..='9') => letter,
+                _ => '-',
+            })
+            .collect(),
+    };
+    let digest = Sha256::digest(format!("{spirit}\n{session}").as_bytes());
+    let digest: String = digest
+        .iter()
+        .take(5)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let readable: String = readable.trim_matches('-').chars().take(40).collect();
+    let name = format!("{spirit}-{readable}");
+    format!("{}-{digest}", name.trim_end_matches('-'))
+}
+
 /// Where a Vigil is.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum VigilPhase {
@@ -116,6 +150,17 @@ impl VigilPhase {
     }
 }
 
+/// Why a conversation was given back.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum VigilReleaseReason {
+    /// Somebody gave it back.
+    Human,
+    /// Nobody had spoken in it for `releaseAfter`.
+    Idle,
+    /// The person asked for the agent, by one of the Spirit's `releasePhrases`.
+    User,
+}
+
 /// What became of a Vigil. The runtime writes it; the operator adds the `Accepted` condition.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -141,17 +186,48 @@ pub struct VigilStatus {
     /// When the last Pulse came in while people had it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_pulse_time: Option<Time>,
-    /// Pulses that came in since a human last answered.
+    /// Pulses that came in since a human last answered; 0 once it is given back. Of a Vigil over every conversation: all
+    /// that came in since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unanswered: Option<i64>,
     /// When the agent got it back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released_at: Option<Time>,
-    /// Who gave it back; `idle` when nobody had spoken for `releaseAfter`.
+    /// Who gave it back; `idle` when nobody had spoken for `releaseAfter`, `user` when the person asked for the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released_by: Option<String>,
+    /// Why it was given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_reason: Option<VigilReleaseReason>,
     /// `Accepted`, `TakenOver` and `Ready`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_has_one_name_that_an_object_may_have() {
+        let name = object_name("barista", "wa/5511999990000");
+        assert!(name.starts_with("barista-wa-5511999990000-"), "{name}");
+        assert_eq!(name, object_name("barista", "wa/5511999990000"));
+        let long = format!("web/{}", "Ü/é 7".repeat(60));
+        for session in ["*", "web/a", "web/A", "web/--", long.as_str()] {
+            let name = object_name(
+                "a-spirit-whose-name-is-as-long-as-it-may-be-0123456",
+                session,
+            );
+            let fits = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '-');
+            assert!(name.len() <= 253 && name.chars().all(fits), "{name}");
+            assert!(!name.starts_with('-') && !name.ends_with('-'), "{name}");
+        }
+        assert_ne!(
+            object_name("barista", "web/a"),
+            object_name("barista", "web/A")
+        );
+        assert_ne!(object_name("barista", "*"), object_name("billing", "*"));
+    }
 }

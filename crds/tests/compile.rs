@@ -39,6 +39,9 @@ fn whole() -> Value {
                      "http": {"url": "https://shop.example/orders/{{ arguments.drink }}"}}],
         "conduits": [{"name": "shop-tools", "tools": ["menu_*"]}],
         "pathfinder": {"routes": [{"spirit": "billing", "when": "text.matches('(?i)invoice')"}]},
+        "vigil": {"summon": true, "summonWhen": "text.matches('(?i)lawyer')", "releasePhrases": ["bot"],
+                  "notify": {"url": "https://chat.example/hooks", "secretRef": {"name": "chat", "key": "signing-key"}}},
+        "memory": {"remember": true},
         "stores": {"redis": {"urls": {"secretRef": {"name": "redis", "key": "url"}}}},
     })
 }
@@ -83,6 +86,7 @@ fn around() -> Surroundings {
             ("openai", &["api-key"]),
             ("wa", &["access-token", "app-secret", "verify-token"]),
             ("web", &["signing-key"]),
+            ("chat", &["signing-key"]),
             ("crm", &["bearer"]),
             ("redis", &["url"]),
             ("shop", &["bearer"]),
@@ -147,6 +151,7 @@ fn everything_that_must_be_mounted_is_listed_and_no_more() {
     assert_eq!(
         files,
         [
+            "chat/signing-key",
             "crm/bearer",
             "openai/api-key",
             "redis/url",
@@ -157,6 +162,30 @@ fn everything_that_must_be_mounted_is_listed_and_no_more() {
             "web/signing-key",
         ]
     );
+}
+
+#[test]
+fn a_rite_that_guards_no_action_is_found_where_that_can_be_known() {
+    let rites = json!([{"actions": ["place_*", "refund"]}]);
+    let said = said(|spirit, _| {
+        spirit["rites"] = rites.clone();
+        spirit["conduits"] = json!([]);
+    });
+    assert_eq!(
+        said,
+        [
+            "[Accepted SpecInvalid] Spirit/barista spec.rites[0].actions: no action of this Spirit is named \"refund\": name \
+          one of spec.actions, where * stands for anything"
+        ]
+    );
+    let mut with_conduits = whole();
+    with_conduits["rites"] = rites;
+    let config = compiled(with_conduits.clone());
+    let rule = &config.front().unwrap().rites[0];
+    assert_eq!(rule.timeout.to_string(), "15m");
+    assert!(rule.holds_for("place_order") && rule.holds_for("refund") && !rule.holds_for("refunds"));
+    let revision = |value| compiled(value).front().unwrap().revision();
+    assert_ne!(revision(with_conduits), revision(whole()), "what waits changes what a Spirit is");
 }
 
 #[test]
@@ -231,6 +260,7 @@ fn every_address_that_is_not_allowed_is_told_with_its_host() {
         spirit["voices"][1]["http"]["replyUrl"] = json!("https://10.0.0.1/");
         spirit["scouts"][0]["http"]["url"] = json!("http://127.1/{{ user.id }}");
         spirit["actions"][0]["http"]["url"] = json!("https://user@shop.example/");
+        spirit["vigil"]["notify"]["url"] = json!("http://chat.example/hooks");
         around.conduits = BTreeMap::from([(
             "shop-tools".to_owned(),
             conduit("shop-tools", json!({"url": "http://localhost:8000/mcp"})),
@@ -252,6 +282,7 @@ fn what_is_written_in_other_languages_is_checked() {
             json!({"type": "object", "properties": {"drink": {"type": "strin"}}});
         spirit["actions"][0]["http"]["url"] = json!("https://shop.example/{{ order.id }}");
         spirit["pathfinder"]["routes"][0]["when"] = json!("text.matches('(')");
+        spirit["vigil"]["summonWhen"] = json!("channel == 'wa'");
         spirit["fallbacks"][0] = json!({"provider": "scripted", "script": {"rules": [
             {"when": {"text": "("}, "reply": {"text": "{{ text"}},
             {"fail": {"kind": "overloaded", "times": 2}},
@@ -295,11 +326,11 @@ fn state_is_kept_where_the_spirit_says_else_where_the_admin_says_else_nowhere() 
     });
     assert_eq!(
         stores(true, DefaultStores::Redis(charts.clone())),
-        Ok(StoresConfig::Redis { urls: own })
+        Ok(StoresConfig::Redis { urls: own, ca: None, mongo: None })
     );
     assert_eq!(
         stores(false, DefaultStores::Redis(charts.clone())),
-        Ok(StoresConfig::Redis { urls: charts })
+        Ok(StoresConfig::Redis { urls: charts, ca: None, mongo: None })
     );
     assert_eq!(
         stores(true, DefaultStores::Embedded),

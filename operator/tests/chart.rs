@@ -7,7 +7,11 @@
 
 use clap::CommandFactory;
 use eywa_operator::settings::Settings;
-use serde_json::Value;
+use kube::core::cel::{
+    KubeCelExt,
+    cel::{Context, Program, Value as CelValue},
+};
+use serde_json::{Value, json};
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// Every metric there is, with its labels. A histogram is queried by its `_bucket`, `_sum` and `_count`.
@@ -175,6 +179,7 @@ fn operator_rules() -> Vec<Value> {
         .split(r#"define "eywa.operatorRules" -}}"#)
         .nth(1)
         .unwrap();
+    let rules = rules.split("\n\n").next().unwrap();
     let rules: Vec<&str> = rules.lines().filter(|line| !line.contains("{{")).collect();
     serde_saphyr::from_str(&rules.join("\n")).unwrap()
 }
@@ -213,10 +218,8 @@ fn the_operator_has_every_right_that_it_hands_to_runtimes() {
         for resource in rule["resources"].as_array().unwrap() {
             for verb in rule["verbs"].as_array().unwrap() {
                 let (resource, verb) = (resource.as_str().unwrap(), verb.as_str().unwrap());
-                assert!(
-                    allows(&rules, "eywa.dev", resource, verb),
-                    "{verb} {resource}"
-                );
+                let group = rule["apiGroups"][0].as_str().unwrap();
+                assert!(allows(&rules, group, resource, verb), "{verb} {resource}");
             }
         }
     }
@@ -230,7 +233,9 @@ fn the_operator_may_neither_list_nor_change_more_than_its_work_needs() {
         ("", "pods/exec", "create"),
         ("", "secrets", "update"),
         ("eywa.dev", "spirits", "patch"),
-        ("eywa.dev", "vigils", "patch"),
+        ("eywa.dev", "vigils", "update"),
+        ("authentication.k8s.io", "tokenreviews", "create"),
+        ("rbac.authorization.k8s.io", "clusterrolebindings", "create"),
         ("rbac.authorization.k8s.io", "roles", "escalate"),
         ("rbac.authorization.k8s.io", "roles", "bind"),
         ("rbac.authorization.k8s.io", "clusterroles", "create"),
@@ -264,4 +269,163 @@ fn the_schema_knows_exactly_the_keys_that_have_defaults() {
     let defaults: Value = serde_saphyr::from_str(&chart("values.yaml")).unwrap();
     let schema: Value = serde_json::from_str(&chart("values.schema.json")).unwrap();
     compare("values", &defaults, &schema);
+}
+
+/// The policy's expressions for one kind, as the template writes them: variables by name, then validations.
+struct VerifiedBy {
+    exempt: Vec<String>,
+    variables: Vec<(String, String)>,
+    validations: Vec<String>,
+}
+
+impl VerifiedBy {
+    /// As rendered for a kind whose orders stand in `word`, where `none` is no order.
+    fn of(word: &str, none: &str) -> Self {
+        let template = chart("templates/verified-by.yaml")
+            .replace("{{ .word }}", word)
+            .replace("{{ .none }}", none)
+            .replace("{{ $.Release.Namespace }}", "eywa")
+            .replace(r#"{{ include "eywa.name" $ }}"#, "eywa");
+        let part = |from: &str, to: &str| {
+            let part = template.split(from).nth(1).unwrap();
+            part.split(to).next().unwrap().to_owned()
+        };
+        let expressions = |part: &str| -> Vec<String> {
+            part.lines()
+                .filter_map(|line| line.split_once(r#"expression: ""#))
+                .map(|(_, rest)| rest.trim_end_matches('"').to_owned())
+                .collect()
+        };
+        let variables = part("  variables:", "  validations:");
+        let names = variables
+            .lines()
+            .filter_map(|line| line.split_once("name: "))
+            .map(|(_, name)| name.to_owned());
+        Self {
+            exempt: expressions(&part("  matchConditions:", "  variables:")),
+            variables: names.zip(expressions(&variables)).collect(),
+            validations: expressions(&part("  validations:", "---")),
+        }
+    }
+
+    /// Whether the API server would take this from `user`.
+    fn takes(&self, user: &str, before: Option<Value>, now: Value) -> bool {
+        let mut context = Context::default().with_all();
+        let request = json!({"userInfo": {"username": user}, "namespace": "cafe"});
+        context.add_variable("request", request).unwrap();
+        context.add_variable("oldObject", before).unwrap();
+        context.add_variable("object", now).unwrap();
+        let ask = |expression: &str, context: &Context<'_>| {
+            let program = Program::compile(expression).unwrap();
+            program
+                .execute(context)
+                .unwrap_or_else(|error| panic!("{expression}: {error}"))
+        };
+        let holds = |expression: &String, context: &Context<'_>| match ask(expression, context) {
+            CelValue::Bool(holds) => holds,
+            other => panic!("{expression} gives {other:?}"),
+        };
+        if !self.exempt.iter().all(|one| holds(one, &context)) {
+            return true;
+        }
+        let mut variables = serde_json::Map::new();
+        for (name, expression) in &self.variables {
+            let value = match ask(expression, &context) {
+                CelValue::Bool(value) => Value::from(value),
+                CelValue::String(value) => Value::from(value.to_string()),
+                other => panic!("{name} is {other:?}"),
+            };
+            variables.insert(name.clone(), value);
+        }
+        context
+            .add_variable("variables", Value::Object(variables))
+            .unwrap();
+        self.validations.iter().all(|one| holds(one, &context))
+    }
+}
+
+#[test]
+fn who_takes_over_by_kubectl_signs_with_their_own_name() {
+    let policy = VerifiedBy::of("takeover", "false");
+    assert_eq!(
+        (
+            policy.exempt.len(),
+            policy.variables.len(),
+            policy.validations.len()
+        ),
+        (2, 4, 2)
+    );
+    let (ana, ben) = ("ana@cafe.example", "ben@cafe.example");
+    let vigil = |spec: Value| json!({"spec": spec});
+    let plain = || vigil(json!({"session": "wa/1"}));
+    let taken = |by: &str| vigil(json!({"session": "wa/1", "takeover": true, "by": by}));
+    let given = |by: &str| vigil(json!({"session": "wa/1", "takeover": false, "by": by}));
+
+    assert!(policy.takes(ana, None, plain()));
+    assert!(policy.takes(ana, None, taken(ana)));
+    assert!(!policy.takes(ana, None, taken(ben)), "in another's name");
+    let unsigned = vigil(json!({"session": "wa/1", "takeover": true}));
+    assert!(!policy.takes(ana, Some(plain()), unsigned), "in nobody's");
+    assert!(policy.takes(ana, Some(given(ben)), taken(ana)));
+    assert!(
+        !policy.takes(ana, Some(given(ben)), taken(ben)),
+        "under the name that stood there"
+    );
+    assert!(
+        !policy.takes(ana, Some(taken(ben)), given(ben)),
+        "nor given back so"
+    );
+    assert!(policy.takes(ana, Some(taken(ben)), given(ana)));
+    let labelled = json!({"metadata": {"labels": {"a": "b"}}, "spec": taken(ben)["spec"]});
+    assert!(
+        policy.takes(ana, Some(taken(ben)), labelled),
+        "an edit that is no order"
+    );
+
+    let runtime = "system:serviceaccount:cafe:barista-runtime";
+    assert!(
+        policy.takes(runtime, None, taken(ben)),
+        "it writes down what people do"
+    );
+    let elsewhere = "system:serviceaccount:shop:barista-runtime";
+    assert!(
+        !policy.takes(elsewhere, None, taken(ben)),
+        "that of another namespace"
+    );
+    assert!(policy.takes("system:serviceaccount:eywa:eywa-operator", None, taken(ben)));
+    assert!(!policy.takes("system:serviceaccount:cafe:default", None, taken(ben)));
+}
+
+#[test]
+fn who_decides_by_kubectl_signs_with_their_own_name() {
+    let policy = VerifiedBy::of("decision", "''");
+    let rite = |spec: Value| json!({"spec": spec});
+    let pending = || rite(json!({"action": "refund", "decision": ""}));
+    let decided = |by: &str| rite(json!({"action": "refund", "decision": "Approved", "by": by}));
+    let ana = "ana@cafe.example";
+    assert!(policy.takes(ana, Some(pending()), decided(ana)));
+    assert!(!policy.takes(ana, Some(pending()), decided("ben@cafe.example")));
+    let unsigned = rite(json!({"action": "refund", "decision": "Approved"}));
+    assert!(!policy.takes(ana, Some(pending()), unsigned));
+}
+
+/// `get vigils` opens the desk, so a role that Kubernetes hands to every viewer of a namespace must not have it.
+#[test]
+fn conversations_are_not_part_of_kubernetes_own_view() {
+    let roles = chart("templates/roles.yaml");
+    let named = |name: &str| {
+        let start = roles.find(&format!("name: {name}\n")).unwrap();
+        roles[start..].split("---").next().unwrap().to_owned()
+    };
+    for aggregated in ["eywa-aggregate-to-view", "eywa-author"] {
+        let role = named(aggregated);
+        assert!(role.contains("aggregate-to-"), "{aggregated}");
+        assert!(
+            !role.contains("vigils") && !role.contains("viewerRules"),
+            "{aggregated}"
+        );
+    }
+    assert!(!named("eywa-viewer").contains("aggregate-to-"));
+    let attendant = named("eywa-attendant");
+    assert!(attendant.contains("[vigils]") && attendant.contains("[rites]"));
 }

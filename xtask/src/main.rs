@@ -5,6 +5,7 @@ mod cluster;
 mod features;
 mod generate;
 mod images;
+mod krew;
 mod paths;
 mod process;
 mod suites;
@@ -22,7 +23,7 @@ struct Task {
     run: fn(&[String]) -> Result<()>,
 }
 
-const TASKS: [Task; 8] = [
+const TASKS: [Task; 9] = [
     Task {
         name: "test",
         arguments: "",
@@ -64,6 +65,12 @@ const TASKS: [Task; 8] = [
         arguments: "",
         summary: "what a Pulse costs, beside the floor of the same trips without logic",
         run: bench::task,
+    },
+    Task {
+        name: "krew",
+        arguments: "FOLDER URL",
+        summary: "write krew's manifest of the kubectl plugin for the archives of a release",
+        run: krew::task,
     },
     Task {
         name: "tools",

@@ -12,13 +12,17 @@ use crate::{cluster, features, generate, images, paths, process, tools};
 /// What takes minutes to build and is not Rust, being built beside what is.
 type Programs = JoinHandle<Result<OsString>>;
 
+/// Servers that the tests of adapters call, being fetched.
+type Servers = JoinHandle<Result<()>>;
+
 /// `cargo xtask test`: every suite.
 pub fn test(arguments: &[String]) -> Result<()> {
     if !arguments.is_empty() {
         bail!("`cargo xtask test` takes no arguments; for some tests, `cargo test` does");
     }
     phase("tools", tools::ensure_distribution)?;
-    every_suite(thread::spawn(build_programs))
+    let servers = thread::spawn(tools::ensure_servers);
+    every_suite(servers, thread::spawn(build_programs))
 }
 
 /// `cargo xtask ci`: all that must pass.
@@ -30,6 +34,7 @@ pub fn ci(arguments: &[String]) -> Result<()> {
         process::run(paths::cargo().args(["fmt", "--all", "--check"]))
     })?;
     phase("tools", tools::ensure_distribution)?;
+    let servers = thread::spawn(tools::ensure_servers);
     let programs = thread::spawn(build_programs);
     phase("lints", || {
         process::run(
@@ -40,10 +45,15 @@ pub fn ci(arguments: &[String]) -> Result<()> {
     })?;
     phase("each feature alone", || features::task(&[]))?;
     phase("generated files", || generate::task(&["--check".into()]))?;
-    every_suite(programs)
+    every_suite(servers, programs)
 }
 
-fn every_suite(programs: Programs) -> Result<()> {
+fn every_suite(servers: Servers, programs: Programs) -> Result<()> {
+    phase("servers for the tests", || {
+        servers
+            .join()
+            .map_err(|_panic| anyhow!("fetching the tests' servers panicked"))?
+    })?;
     phase("tests of each crate", || {
         // Adapters are tested where their features are on; the suite on the cluster comes later.
         let every = [

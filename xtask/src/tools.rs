@@ -69,6 +69,35 @@ pub const KUBECONFORM: GoTool = GoTool {
     version: "v0.8.0",
 };
 
+/// A Java program and all that it needs, which Maven fetches.
+pub struct JavaTool {
+    name: &'static str,
+    version: &'static str,
+    /// Its `groupId:artifactId`.
+    artifact: (&'static str, &'static str),
+}
+
+/// Speaks MongoDB's wire protocol. MongoDB's own server is in no registry.
+pub const MONGO: JavaTool = JavaTool {
+    name: "mongo-java-server",
+    version: "1.47.0",
+    artifact: ("de.bwaldvogel", "mongo-java-server"),
+};
+
+/// A Python program and all that it needs, from PyPI.
+pub struct PythonTool {
+    program: &'static str,
+    package: &'static str,
+    version: &'static str,
+}
+
+/// Serves the formats of OpenAI and Anthropic.
+pub const LITELLM: PythonTool = PythonTool {
+    program: "litellm",
+    package: "litellm[proxy]",
+    version: "1.106.2",
+};
+
 /// `cargo xtask tools`: installs all of the above where it can.
 pub fn task(arguments: &[String]) -> Result<()> {
     if !arguments.is_empty() {
@@ -78,8 +107,18 @@ pub fn task(arguments: &[String]) -> Result<()> {
     for tool in [&HELM, &KUBECONFORM] {
         println!("{}", tool.ensure()?.display());
     }
+    ensure_servers()?;
     if let Some(folder) = cluster::ensure_programs()? {
         println!("{}", folder.display());
+    }
+    Ok(())
+}
+
+/// Sees to the servers that the tests of adapters call and no distribution has. A few minutes the first time, most of them
+/// spent waiting.
+pub fn ensure_servers() -> Result<()> {
+    for folder in [MONGO.ensure()?, LITELLM.ensure()?] {
+        eprintln!("{}", folder.display());
     }
     Ok(())
 }
@@ -177,6 +216,85 @@ impl Drop for NoServices {
         {
             eprintln!("remove {POLICY} by hand, it keeps services from starting: {error}");
         }
+    }
+}
+
+impl PythonTool {
+    /// The folder of the cache that has it, installed into it once.
+    pub fn ensure(&self) -> Result<PathBuf> {
+        let folder = paths::cache()?
+            .join("tools")
+            .join(format!("{}-{}", self.program, self.version));
+        // What pip installs knows its own folder, so it cannot be renamed into place: this is there when all of it is.
+        let finished = folder.join("finished");
+        if finished.is_file() {
+            return Ok(folder);
+        }
+        ensure(&[tool("python3", "python3-venv")])?;
+        let _lock = paths::lock(self.program)?;
+        if finished.is_file() {
+            return Ok(folder);
+        }
+        eprintln!(
+            "installing {} {}: once, 1 to 4 minutes",
+            self.program, self.version
+        );
+        process::read(
+            Command::new("python3")
+                .args(["-m", "venv", "--clear"])
+                .arg(&folder),
+        )?;
+        process::read(
+            Command::new(folder.join("bin").join("pip"))
+                .args(["install", "--quiet", "--disable-pip-version-check"])
+                .arg(format!("{}=={}", self.package, self.version)),
+        )?;
+        fs::write(finished, "")?;
+        Ok(folder)
+    }
+}
+
+impl JavaTool {
+    /// The folder of the cache that has its jars, fetched into it once.
+    pub fn ensure(&self) -> Result<PathBuf> {
+        let folder = paths::cache()?
+            .join("tools")
+            .join(format!("{}-{}", self.name, self.version));
+        if folder.is_dir() {
+            return Ok(folder);
+        }
+        ensure(&[tool("javac", "default-jdk-headless"), tool("mvn", "maven")])?;
+        let _lock = paths::lock(self.name)?;
+        if folder.is_dir() {
+            return Ok(folder);
+        }
+        let unfinished = folder.with_extension("unfinished");
+        fs::create_dir_all(&unfinished)?;
+        let project = unfinished.join("pom.xml");
+        fs::write(&project, self.project())?;
+        process::read(
+            Command::new("mvn")
+                .args(["--quiet", "--batch-mode", "dependency:copy-dependencies"])
+                .arg("-DoutputDirectory=.")
+                .current_dir(&unfinished),
+        )?;
+        fs::rename(unfinished, &folder)?;
+        Ok(folder)
+    }
+
+    /// A project that depends on it and is nothing else.
+    fn project(&self) -> String {
+        let (group, artifact) = self.artifact;
+        let version = self.version;
+        format!(
+            "<project xmlns=\"http://maven.apache.org/POM/4.0.0\">\n\
+             <modelVersion>4.0.0</modelVersion>\n\
+             <groupId>dev.eywa</groupId><artifactId>tools</artifactId><version>0</version>\n\
+             <dependencies><dependency>\n\
+             <groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version>\n\
+             </dependency></dependencies>\n\
+             </project>\n"
+        )
     }
 }
 

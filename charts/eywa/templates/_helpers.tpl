@@ -63,6 +63,12 @@ rights of the runtime's Role are among these.
   verbs: [patch]
 # Handed to the runtime of a Spirit.
 - apiGroups: [eywa.dev]
+  resources: [vigils]
+  verbs: [create, patch, delete]
+- apiGroups: [eywa.dev]
+  resources: [rites]
+  verbs: [create, delete]
+- apiGroups: [eywa.dev]
   resources: [rites/status]
   verbs: [patch]
 # What Spirits refer to: watched for changes, read for compiling.
@@ -97,4 +103,19 @@ rights of the runtime's Role are among these.
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+{{- end -}}
+
+{{/*
+What whoever may read conversations has in a namespace: the kinds, and the way to the desk that `kubectl eywa` takes.
+*/}}
+{{- define "eywa.viewerRules" -}}
+- apiGroups: [eywa.dev]
+  resources: [spirits, conduits, vigils, rites]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list]
+- apiGroups: [""]
+  resources: [pods/portforward]
+  verbs: [get, create]
 {{- end -}}

@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use rustyline::error::ReadlineError;
 
-use self::talk::Talk;
-use crate::discovery;
+use self::{show::Telling, talk::Talk};
+use crate::{cluster::ClusterFlags, discovery, name};
 
 /// Talks to a Spirit.
 #[derive(Args)]
@@ -19,9 +19,8 @@ pub(crate) struct Chat {
     /// Talk to the cluster of the current kubeconfig, even where `eywa up` runs.
     #[arg(long)]
     cluster: bool,
-    /// The Spirit's namespace in the cluster; the kubeconfig's own otherwise.
-    #[arg(short, long)]
-    namespace: Option<String>,
+    #[command(flatten)]
+    flags: ClusterFlags,
     /// Who you are to the Spirit. A conversation is kept by this name.
     #[arg(long = "as", default_value = "you", value_name = "NAME")]
     user: String,
@@ -31,7 +30,9 @@ pub(crate) struct Chat {
 }
 
 impl Chat {
-    pub(crate) fn run(self) -> Result<()> {
+    /// Runs it. `before` are the options that stood before the command's name.
+    pub(crate) fn run(mut self, before: ClusterFlags) -> Result<()> {
+        self.flags = self.flags.or(before);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -47,13 +48,13 @@ impl Chat {
     }
 
     async fn find(&self) -> Result<Talk> {
-        let local = if self.cluster || self.namespace.is_some() {
+        let local = if self.cluster || self.flags.any() || name::is_plugin() {
             None
         } else {
             discovery::find()
         };
         let Some(running) = local else {
-            return cluster::find(&self.spirit, self.namespace.as_deref(), &self.user).await;
+            return cluster::find(&self.spirit, &self.flags, &self.user).await;
         };
         let Some(reach) = running.spirits.get(&self.spirit) else {
             let known: Vec<&str> = running.spirits.keys().map(String::as_str).collect();
@@ -74,7 +75,20 @@ impl Chat {
 
     async fn say_all(&self, talk: &Talk) -> Result<()> {
         for message in &self.messages {
-            show::answer(&self.spirit, &talk.say(message).await?);
+            self.say(talk, message).await?;
+        }
+        Ok(())
+    }
+
+    async fn say(&self, talk: &Talk, text: &str) -> Result<()> {
+        let mut telling = Telling::of(&self.spirit);
+        let answer = talk.say(text, &mut |piece| telling.piece(piece)).await;
+        match answer {
+            Ok(answer) => telling.end(&answer),
+            Err(error) => {
+                telling.break_off();
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -98,9 +112,8 @@ impl Chat {
                 continue;
             }
             let _ = editor.add_history_entry(line.as_str());
-            match talk.say(&line).await {
-                Ok(answer) => show::answer(&self.spirit, &answer),
-                Err(error) => eprintln!("error: {error:#}"),
+            if let Err(error) = self.say(talk, &line).await {
+                eprintln!("error: {error:#}");
             }
         }
     }

@@ -1,19 +1,74 @@
 //! An answer, as a person reads it.
 
-use std::{fmt::Write as _, io::IsTerminal as _};
+use std::{
+    fmt::Write as _,
+    io::{IsTerminal as _, Write as _},
+};
 
 use eywa_runtime::http::Answer;
+
+use super::talk::Piece;
 
 /// The most characters of one argument list, result or finding that are shown.
 const LONGEST: usize = 200;
 
-/// Prints what came of a message: what the Scouts found, which tools were called, and what was said.
-pub(super) fn answer(spirit: &str, answer: &Answer) {
-    let dim = std::io::stdout().is_terminal();
-    print!("{}", render(spirit, answer, dim));
+/// Prints an answer while it is being made, where that can be: on a terminal.
+pub(super) struct Telling<'a> {
+    spirit: &'a str,
+    terminal: bool,
+    /// What stands on the terminal of the answer.
+    told: String,
 }
 
-fn render(spirit: &str, answer: &Answer, dim: bool) -> String {
+impl<'a> Telling<'a> {
+    pub(super) fn of(spirit: &'a str) -> Self {
+        Self {
+            spirit,
+            terminal: std::io::stdout().is_terminal(),
+            told: String::new(),
+        }
+    }
+
+    /// The next piece.
+    pub(super) fn piece(&mut self, piece: Piece<'_>) {
+        if !self.terminal {
+            return;
+        }
+        match piece {
+            Piece::Text(text) => {
+                if self.told.is_empty() {
+                    print!("{}: ", self.spirit);
+                }
+                print!("{text}");
+                self.told.push_str(text);
+            }
+            Piece::Again => self.break_off(),
+        }
+        // A line that is not whole is not shown by itself.
+        let _ = std::io::stdout().flush();
+    }
+
+    /// What came of the message: what the Scouts found, which tools were called, and what was said, as far as that does
+    /// not stand there already.
+    pub(super) fn end(mut self, answer: &Answer) {
+        let stands = !self.told.is_empty() && answer.text.as_deref() == Some(self.told.trim());
+        if stands {
+            println!();
+        } else {
+            self.break_off();
+        }
+        print!("{}", render(self.spirit, answer, self.terminal, !stands));
+    }
+
+    /// What stands there is no part of the answer.
+    pub(super) fn break_off(&mut self) {
+        if !std::mem::take(&mut self.told).is_empty() {
+            println!(" …");
+        }
+    }
+}
+
+fn render(spirit: &str, answer: &Answer, dim: bool, text_too: bool) -> String {
     let (on, off) = if dim {
         ("\x1b[2m", "\x1b[0m")
     } else {
@@ -43,6 +98,7 @@ fn render(spirit: &str, answer: &Answer, dim: bool) -> String {
     }
     let who = detail.map_or(spirit, |detail| detail.spirit.as_str());
     let _ = match (&answer.text, answer.outcome.as_str()) {
+        (Some(_), _) if !text_too => Ok(()),
         (Some(text), _) => writeln!(shown, "{who}: {text}"),
         (None, "vigil") => writeln!(
             shown,
@@ -60,6 +116,10 @@ fn render(spirit: &str, answer: &Answer, dim: bool) -> String {
         ),
         (None, outcome) => writeln!(shown, "no answer ({outcome}): {}", answer.reason),
     };
+    for choice in &answer.choices {
+        let description = choice.description.as_deref().unwrap_or_default();
+        let _ = writeln!(shown, "{on}  [{}] {description}{off}", choice.title);
+    }
     shown
 }
 
@@ -82,6 +142,7 @@ mod tests {
             "barista",
             &serde_json::from_value(answer).expect("an Answer"),
             false,
+            true,
         )
     }
 

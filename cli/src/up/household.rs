@@ -21,19 +21,20 @@ use eywa_runtime::{
 use eywa_weave::SpiritName;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{GRACE, servers::Server, stores::Kept, vigils::Files};
+use super::{GRACE, rites::Board, servers::Server, stores::Kept, vigils::Files};
 use crate::{
-    discovery::{self, Announced, Reach, Running},
+    discovery::{self, Announced, DeskReach, Reach, Running},
     load::{self, Loaded},
 };
 
 /// The namespace that the objects are taken to be in.
-const NAMESPACE: &str = "default";
+pub(super) const NAMESPACE: &str = "default";
 
 /// All that runs, and what it was made from.
 pub(super) struct Household {
     dir: PathBuf,
     url: String,
+    desk: DeskReach,
     roster: Roster,
     shared: Shared,
     kept: Kept,
@@ -42,6 +43,7 @@ pub(super) struct Household {
     running: BTreeMap<String, Recipe>,
     servers: BTreeMap<String, Server>,
     vigils: Files,
+    rites: Board,
     announced: Option<Announced>,
 }
 
@@ -68,12 +70,14 @@ impl Household {
         dir: PathBuf,
         data: &Path,
         url: String,
+        desk: DeskReach,
         roster: Roster,
         metrics: Metrics,
     ) -> Result<Self> {
         Ok(Self {
             dir,
             url,
+            desk,
             roster,
             shared: Shared::new(load::local_defaults().network, metrics),
             kept: Kept::open(data)?,
@@ -81,6 +85,7 @@ impl Household {
             running: BTreeMap::new(),
             servers: BTreeMap::new(),
             vigils: Files::default(),
+            rites: Board::default(),
             announced: None,
         })
     }
@@ -202,6 +207,8 @@ impl Household {
             let wired = wire(&config, &secrets, stores, &self.shared)?;
             let serving = wired.serving.clone();
             serving.tend();
+            let ledger = wired.ledger(Arc::new(self.rites.clone()));
+            serving.keep_rites(ledger, self.rites.follow(&name).await);
             let changes = self.vigils.follow(&name).await;
             serving.keep_vigils(wired.rota(Arc::new(self.vigils.clone())), changes);
             let again = self.running.contains_key(&name);
@@ -279,6 +286,7 @@ impl Household {
             pid: std::process::id(),
             url: self.url.clone(),
             spirits: spirits.collect(),
+            desk: Some(self.desk.clone()),
         }
     }
 }

@@ -4,7 +4,9 @@
 //! memory, Conduits' servers run as child processes. An edit takes effect at once; a wrong one is told, and what ran before
 //! goes on.
 
+mod desk;
 mod household;
+mod rites;
 mod servers;
 mod stores;
 mod vigils;
@@ -39,6 +41,9 @@ pub(crate) struct Up {
     /// Where webhooks and Pulses are served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     http: SocketAddr,
+    /// Where the desk is served, for the people who take conversations over; on the loopback alone.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    desk: SocketAddr,
     /// Where probes and metrics are served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     admin: SocketAddr,
@@ -71,6 +76,7 @@ impl Up {
         let data = self.data.clone().unwrap_or_else(|| default_data(&dir));
         let public = listen(self.http, "--http").await?;
         let private = listen(self.admin, "--admin").await?;
+        let desk = desk::Opening::at(self.desk).await?;
         let (url, admin_url) = (
             format!("http://{}", public.local_addr()?),
             format!("http://{}", private.local_addr()?),
@@ -82,6 +88,7 @@ impl Up {
             dir.clone(),
             &data,
             url.clone(),
+            desk.reach(),
             roster.clone(),
             metrics.clone(),
         )?;
@@ -104,7 +111,9 @@ impl Up {
             stop.clone(),
         ));
         stage.serving();
-        println!("\nmetrics   {admin_url}/metrics");
+        println!();
+        let desk = desk.serve(roster.clone(), household::NAMESPACE, stop.clone());
+        println!("metrics   {admin_url}/metrics");
         println!("state     {}", data.display());
         println!(
             "Edits to {} take effect at once. Ctrl-C stops.\n",
@@ -133,7 +142,7 @@ impl Up {
         }
         household.stop().await;
         stop.cancel();
-        let _ = tokio::join!(public, private);
+        let _ = tokio::join!(public, desk, private);
         println!("stopped");
         Ok(())
     }

@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 use eywa_adapters::{
-    bond::InMemoryBond, chronicle::RedbChronicle, echoes::RedbEchoes, inbox::RedbInbox,
-    memory::RedbMemory, redb::Redb, vigil::RedbVigil,
+    attachments::RedbAttachments, bond::InMemoryBond, contacts::RedbContacts, chronicle::RedbChronicle, echoes::RedbEchoes, inbox::RedbInbox,
+    memory::RedbMemory, redb::Redb, rite::RedbRites, vigil::RedbVigil,
 };
 use eywa_runtime::wiring::Stores;
 
@@ -27,6 +27,9 @@ impl Kept {
             echoes: Arc::new(RedbEchoes::new(redb.clone())),
             chronicle: Arc::new(RedbChronicle::new(redb.clone())),
             memory: Arc::new(RedbMemory::new(redb.clone())),
+            rites: Arc::new(RedbRites::new(redb.clone())),
+            attachments: Arc::new(RedbAttachments::new(redb.clone())),
+            contacts: Arc::new(RedbContacts::new(redb.clone())),
             vigil: Arc::new(RedbVigil::new(redb)),
         }
     }

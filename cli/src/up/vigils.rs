@@ -6,8 +6,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use eywa_crds::{Vigil, vigil::VigilStatus};
-use eywa_runtime::vigils::{Change, ObjectsError, Published, VigilObjects};
+use eywa_crds::{
+    Vigil,
+    vigil::{KEPT_BY, KEPT_BY_RUNTIME, VigilStatus},
+};
+use eywa_runtime::vigils::{Announcement, Change, ObjectsError, Published, VigilObjects};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::sync::mpsc;
 
@@ -31,6 +34,10 @@ impl Files {
                 .iter()
                 .map(|(name, vigil)| (name.clone(), kept(vigil, before.get(name))))
                 .collect();
+            // Those that no file is of stay, unless a file takes their place.
+            for (name, made) in before.into_iter().filter(|(_, vigil)| is_made(vigil)) {
+                state.vigils.entry(name).or_insert(made);
+            }
             state
                 .followers
                 .retain(|(_, follower)| !follower.is_closed());
@@ -72,6 +79,13 @@ impl State {
     }
 }
 
+/// Whether no file is of it: the runtime made it, for a conversation that was taken over on the desk or that the agent
+/// wants taken.
+fn is_made(vigil: &Vigil) -> bool {
+    let labels = vigil.metadata.labels.as_ref();
+    labels.is_some_and(|labels| labels.get(KEPT_BY).is_some_and(|by| by == KEPT_BY_RUNTIME))
+}
+
 /// The Vigil as an API server would keep it.
 fn kept(vigil: &Vigil, before: Option<&Vigil>) -> Vigil {
     if let Some(same) = before.filter(|before| before.spec == vigil.spec) {
@@ -88,6 +102,13 @@ fn kept(vigil: &Vigil, before: Option<&Vigil>) -> Vigil {
         .or_else(|| Some(Time(jiff::Timestamp::now())));
     vigil.status = before.and_then(|before| before.status.clone());
     vigil
+}
+
+fn tell(followers: &[(String, mpsc::Sender<Change>)], spirit: &str, change: &Change) {
+    for (_, follower) in followers.iter().filter(|(of, _)| of == spirit) {
+        // One that is behind looks again by itself.
+        let _ = follower.try_send(change.clone());
+    }
 }
 
 fn next_version(version: Option<&str>) -> String {
@@ -126,13 +147,57 @@ impl VigilObjects for Files {
         current.status = Some(status.clone());
         current.metadata.resource_version =
             Some(next_version(current.metadata.resource_version.as_deref()));
-        for (_, follower) in followers
-            .iter()
-            .filter(|(spirit, _)| *spirit == vigil.spec.spirit_ref.name)
-        {
-            // One that is behind looks again by itself.
-            let _ = follower.try_send(Change::Set(Box::new(current.clone())));
-        }
+        let change = Change::Set(Box::new(current.clone()));
+        tell(followers, &vigil.spec.spirit_ref.name, &change);
         Ok(Published::Written)
+    }
+
+    async fn make(&self, vigil: &Vigil) -> Result<(), ObjectsError> {
+        let name = vigil.metadata.name.clone().unwrap_or_default();
+        let mut state = self.lock();
+        if state.vigils.contains_key(&name) {
+            return Ok(());
+        }
+        let made = kept(vigil, None);
+        state.vigils.insert(name, made.clone());
+        let change = Change::Set(Box::new(made));
+        tell(&state.followers, &vigil.spec.spirit_ref.name, &change);
+        Ok(())
+    }
+
+    async fn rewrite(&self, vigil: &Vigil) -> Result<Published, ObjectsError> {
+        let mut state = self.lock();
+        let State { vigils, followers } = &mut *state;
+        let Some(current) = vigils.get_mut(vigil.metadata.name.as_deref().unwrap_or_default())
+        else {
+            return Ok(Published::Outdated);
+        };
+        if current.metadata.resource_version != vigil.metadata.resource_version {
+            return Ok(Published::Outdated);
+        }
+        *current = kept(vigil, Some(current));
+        let change = Change::Set(Box::new(current.clone()));
+        tell(followers, &vigil.spec.spirit_ref.name, &change);
+        Ok(Published::Written)
+    }
+
+    async fn delete(&self, vigil: &Vigil) -> Result<Published, ObjectsError> {
+        let name = vigil.metadata.name.clone().unwrap_or_default();
+        let mut state = self.lock();
+        let current = state.vigils.get(&name);
+        if current.is_none_or(|current| {
+            current.metadata.resource_version != vigil.metadata.resource_version
+        }) {
+            return Ok(Published::Outdated);
+        }
+        state.vigils.remove(&name);
+        let change = Change::Gone(name);
+        tell(&state.followers, &vigil.spec.spirit_ref.name, &change);
+        Ok(Published::Written)
+    }
+
+    /// On the terminal, in whose log everything else is.
+    async fn announce(&self, vigil: &Vigil, news: Announcement) {
+        println!("vigil     {}: {}", vigil.spec.session, news.note);
     }
 }

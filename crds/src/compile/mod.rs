@@ -4,6 +4,7 @@
 //! accepts, all do. It reads no secret values, only which keys there are.
 
 mod address;
+mod cloud;
 mod conduit;
 mod problem;
 mod references;
@@ -29,7 +30,7 @@ use crate::{
     conduit::Conduit,
     expression::When,
     runtime_config::{
-        CompiledConduit, RUNTIME_CONFIG_VERSION, RedisUrls, RuntimeConfig, SecretFile, StoresConfig,
+        CompiledConduit, CompiledMongo, RUNTIME_CONFIG_VERSION, RedisUrls, RuntimeConfig, SecretFile, StoresConfig,
     },
     spirit::{Spirit, SpiritSpec},
 };
@@ -214,5 +215,13 @@ fn stores(
             return None;
         }
     };
-    Some(StoresConfig::Redis { urls })
+    let ca = spec.stores.as_ref().and_then(|stores| stores.redis.ca.as_ref());
+    let ca = ca.map(|ca| SecretFile::from(&ca.secret_ref));
+    let mongo = spec.stores.as_ref().and_then(|stores| stores.mongo.as_ref());
+    let mongo = mongo.map(|mongo| CompiledMongo {
+        url: SecretFile::from(&mongo.url.secret_ref),
+        database: mongo.database.clone(),
+        retention: mongo.retention,
+    });
+    Some(StoresConfig::Redis { urls, ca, mongo })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     conduit::ConduitSpec,
-    reference::{ConfigMapKeyRef, HeaderFrom, SecretKeyRef},
+    reference::{ConfigMapKeyRef, HeaderFrom, SecretKeyRef, SecretValue},
     spirit::{Oracle, SpiritSpec, WhatsAppVoice},
 };
 
@@ -75,9 +75,16 @@ pub(crate) fn oracles(spec: &SpiritSpec) -> impl Iterator<Item = (String, &Oracl
 pub(crate) fn answering_secrets(
     spec: &SpiritSpec,
 ) -> impl Iterator<Item = Reference<SecretKeyRef>> {
-    let oracles = oracles(spec).filter_map(|(field, oracle)| {
-        let key = oracle.api_key.as_ref()?;
-        Some((format!("{field}.apiKey.secretRef"), key.secret_ref.clone()))
+    let oracles = oracles(spec).flat_map(|(field, oracle)| {
+        let key = oracle.api_key.as_ref().map(|key| {
+            let field = format!("{field}.apiKey.secretRef");
+            (field, key.secret_ref.clone())
+        });
+        let credentials = oracle.credentials.as_ref().map(|credentials| {
+            let field = format!("{field}.credentials.secretRef");
+            (field, credentials.secret_ref.clone())
+        });
+        key.into_iter().chain(credentials)
     });
     let scouts = spec.scouts.iter().enumerate().flat_map(|(index, scout)| {
         headers(
@@ -117,11 +124,22 @@ pub(crate) fn serving_secrets(spec: &SpiritSpec) -> impl Iterator<Item = Referen
         });
         whatsapp.chain(http)
     });
-    let stores = spec.stores.iter().map(|stores| {
-        let field = "spec.stores.redis.urls.secretRef".to_owned();
-        (field, stores.redis.urls.secret_ref.clone())
+    let stores = spec.stores.iter().flat_map(|stores| {
+        let secret = |name: &str, secret: &SecretValue| {
+            let field = format!("spec.stores.{name}.secretRef");
+            (field, secret.secret_ref.clone())
+        };
+        let ca = stores.redis.ca.as_ref().map(|ca| secret("redis.ca", ca));
+        let mongo = stores.mongo.as_ref();
+        let mongo = mongo.map(|mongo| secret("mongo.url", &mongo.url));
+        let urls = secret("redis.urls", &stores.redis.urls);
+        [urls].into_iter().chain(ca).chain(mongo)
     });
-    voices.chain(stores)
+    let notify = spec.vigil.notify.iter().map(|notify| {
+        let field = "spec.vigil.notify.secretRef".to_owned();
+        (field, notify.secret_ref.clone())
+    });
+    voices.chain(stores).chain(notify)
 }
 
 /// The secrets of headers, each with its field.

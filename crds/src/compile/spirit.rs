@@ -5,22 +5,23 @@ use serde_json::Value;
 use super::{
     ConditionType, DefaultStores, Problem, ProblemReason, Problems, Surroundings,
     address::Addresses,
+    cloud,
     conduit::resolve_conduit,
     references,
     secrets::{check_secrets, secret_headers},
 };
 use crate::{
+    conduit::glob_matches,
     expression::When,
     reference::ConfigMapKeyRef,
-    runtime_config::{
-        CompiledAction, CompiledChannel, CompiledConduit, CompiledHttp, CompiledOracle,
-        CompiledScout, CompiledSpirit, CompiledVoice, CompiledWhatsApp, OpenaiOracle,
-        ScriptedOracle, SecretFile,
-    },
+    runtime_config::{AnthropicOracle, Asked, CompiledAction, CompiledChannel, CompiledConduit, CompiledHttp, CompiledNotify, CompiledOracle, CompiledScout, CompiledSpirit, CompiledVigil, CompiledVoice, CompiledWhatsApp, BedrockAuth, BedrockOracle, GeminiOracle, OpenaiOracle, VertexaiOracle, ScriptedOracle, SecretFile},
     script::{CompiledScript, Script},
-    spirit::{Action, ConduitUse, Oracle, Provider, Scout, SpiritSpec, Voice, WhatsAppVoice},
+    spirit::{Action, ConduitUse, Oracle, Provider, Scout, ShownAttachments, SpiritSpec, VigilSettings, Voice, WhatsAppVoice},
     template::{Template, Vocabulary},
 };
+
+/// Where Anthropic itself is, when no other server is named.
+const ANTHROPIC_URL: &str = "https://api.anthropic.com/v1";
 
 /// Where OpenAI itself is, when no other server is named.
 const OPENAI_URL: &str = "https://api.openai.com/v1";
@@ -66,6 +67,7 @@ impl<'a> SpiritCompiler<'a> {
         let mut compiled = self.answering(spec);
         compiled.voices = voices;
         compiled.pathfinder = spec.pathfinder.clone();
+        compiled.vigil = self.vigil(&spec.vigil);
         self.finish(compiled)
     }
 
@@ -112,6 +114,7 @@ impl<'a> SpiritCompiler<'a> {
             .enumerate()
             .filter_map(|(index, used)| self.conduit(index, used))
             .collect();
+        self.rites(spec);
         CompiledSpirit {
             name: self.name.to_owned(),
             persona,
@@ -122,8 +125,11 @@ impl<'a> SpiritCompiler<'a> {
             scouts,
             actions,
             conduits,
+            offer_choices: spec.offer_choices,
+            rites: spec.rites.clone(),
             pathfinder: None,
-            vigil: spec.vigil.clone(),
+            memory: spec.memory,
+            vigil: CompiledVigil::default(),
         }
     }
 
@@ -193,28 +199,71 @@ impl<'a> SpiritCompiler<'a> {
 
     fn oracle(&mut self, field: &str, oracle: &Oracle) -> Option<CompiledOracle> {
         match oracle.provider {
+            Provider::Anthropic => {
+                let base_url = self.base_url(field, oracle, ANTHROPIC_URL);
+                Some(CompiledOracle::Anthropic(AnthropicOracle {
+                    model: self.model(field, oracle)?,
+                    base_url,
+                    api_key: key_of(oracle),
+                    asked: asked(oracle, ShownAttachments::All),
+                    prompt_caching: oracle.prompt_caching.unwrap_or(true),
+                    timeout: oracle.timeout,
+                }))
+            }
+            Provider::Bedrock => {
+                let region = self.needed(field, "region", oracle, oracle.region.as_ref())?;
+                let base_url = self.base_url(field, oracle, &cloud::bedrock_url(&region));
+                let credentials = credentials_of(oracle).map(BedrockAuth::Credentials);
+                Some(CompiledOracle::Bedrock(BedrockOracle {
+                    model: self.model(field, oracle)?,
+                    base_url,
+                    region,
+                    auth: (key_of(oracle).map(BedrockAuth::ApiKey))
+                        .or(credentials)
+                        .unwrap_or(BedrockAuth::Pod),
+                    asked: asked(oracle, ShownAttachments::All),
+                    prompt_caching: oracle.prompt_caching.unwrap_or(true),
+                    timeout: oracle.timeout,
+                }))
+            }
+            Provider::Gemini => {
+                let base_url = self.base_url(field, oracle, cloud::GEMINI_URL);
+                Some(CompiledOracle::Gemini(GeminiOracle {
+                    model: self.model(field, oracle)?,
+                    base_url,
+                    api_key: key_of(oracle),
+                    asked: asked(oracle, ShownAttachments::All),
+                    timeout: oracle.timeout,
+                }))
+            }
+            Provider::Vertexai => {
+                let project = self.needed(field, "project", oracle, oracle.project.as_ref());
+                let location = self.needed(field, "location", oracle, oracle.location.as_ref())?;
+                let base_url = self.base_url(field, oracle, &cloud::vertexai_url(&location));
+                Some(CompiledOracle::Vertexai(VertexaiOracle {
+                    model: self.model(field, oracle)?,
+                    base_url,
+                    project: project?,
+                    location,
+                    credentials: credentials_of(oracle),
+                    asked: asked(oracle, ShownAttachments::All),
+                    prompt_caching: oracle.prompt_caching.unwrap_or(true),
+                    timeout: oracle.timeout,
+                }))
+            }
             Provider::Openai => {
-                let base_url = self.url(
-                    &format!("{field}.baseUrl"),
-                    oracle.base_url.as_deref().unwrap_or(OPENAI_URL),
-                );
-                let Some(model) = oracle.model.clone() else {
-                    self.problems.push(
-                        format!("{field}.model"),
-                        ProblemReason::SpecInvalid,
-                        "model is needed for provider openai",
-                    );
-                    return None;
+                let base_url = self.base_url(field, oracle, OPENAI_URL);
+                // Of the servers that speak its interface, few read PDFs.
+                let shown = if oracle.base_url.is_none() {
+                    ShownAttachments::All
+                } else {
+                    ShownAttachments::Images
                 };
                 Some(CompiledOracle::Openai(OpenaiOracle {
-                    model,
+                    model: self.model(field, oracle)?,
                     base_url,
-                    api_key: oracle
-                        .api_key
-                        .as_ref()
-                        .map(|key| SecretFile::from(&key.secret_ref)),
-                    temperature: oracle.temperature,
-                    max_tokens: oracle.max_tokens,
+                    api_key: key_of(oracle),
+                    asked: asked(oracle, shown),
                     timeout: oracle.timeout,
                 }))
             }
@@ -230,6 +279,32 @@ impl<'a> SpiritCompiler<'a> {
                 }))
             }
         }
+    }
+
+    fn base_url(&mut self, field: &str, oracle: &Oracle, own: &str) -> String {
+        let written = oracle.base_url.as_deref().unwrap_or(own);
+        self.url(&format!("{field}.baseUrl"), written)
+    }
+
+    fn model(&mut self, field: &str, oracle: &Oracle) -> Option<String> {
+        self.needed(field, "model", oracle, oracle.model.as_ref())
+    }
+
+    fn needed(
+        &mut self,
+        field: &str,
+        name: &str,
+        oracle: &Oracle,
+        value: Option<&String>,
+    ) -> Option<String> {
+        if value.is_none() {
+            self.problems.push(
+                format!("{field}.{name}"),
+                ProblemReason::SpecInvalid,
+                format!("{name} is needed for provider {}", oracle.provider.as_str()),
+            );
+        }
+        value.cloned()
     }
 
     fn script(&mut self, field: &str, oracle: &Oracle) -> Option<Script> {
@@ -291,6 +366,10 @@ impl<'a> SpiritCompiler<'a> {
                     access_token,
                     app_secret,
                     verify_token,
+                    typing: whatsapp.typing,
+                    media: whatsapp.media.clone(),
+                    template: whatsapp.template.clone(),
+                    list_label: whatsapp.list_label.clone(),
                 })
             }
             (None, Some(http)) => {
@@ -314,6 +393,27 @@ impl<'a> SpiritCompiler<'a> {
             name: voice.name.clone(),
             channel,
         })
+    }
+
+    fn vigil(&mut self, vigil: &VigilSettings) -> CompiledVigil {
+        if let Some(Err(error)) = vigil.summon_when.as_deref().map(When::parse) {
+            self.problems.push(
+                "spec.vigil.summonWhen",
+                ProblemReason::ExpressionInvalid,
+                error.to_string(),
+            );
+        }
+        CompiledVigil {
+            summon: vigil.summon,
+            summon_when: vigil.summon_when.clone(),
+            notify: vigil.notify.as_ref().map(|notify| CompiledNotify {
+                url: self.url("spec.vigil.notify.url", &notify.url),
+                signing_key: SecretFile::from(&notify.secret_ref),
+                include_text: notify.include_text,
+            }),
+            release_phrases: vigil.release_phrases.clone(),
+            release_after: vigil.release_after,
+        }
     }
 
     fn scout(&mut self, index: usize, scout: &Scout) -> CompiledScout {
@@ -356,6 +456,27 @@ impl<'a> SpiritCompiler<'a> {
             url,
             headers: secret_headers(&action.http.headers_from),
             timeout: action.timeout,
+        }
+    }
+
+    /// A rule that nothing answers to guards nothing, and a slip of the pen in it would go unseen. What a Conduit offers is
+    /// known only while it runs.
+    fn rites(&mut self, spec: &SpiritSpec) {
+        if !spec.conduits.is_empty() {
+            return;
+        }
+        for (index, rule) in spec.rites.iter().enumerate() {
+            for glob in &rule.actions {
+                if !spec.actions.iter().any(|action| glob_matches(glob, &action.name)) {
+                    self.problems.push(
+                        format!("spec.rites[{index}].actions"),
+                        ProblemReason::SpecInvalid,
+                        format!(
+                            "no action of this Spirit is named {glob:?}: name one of spec.actions, where * stands for anything"
+                        ),
+                    );
+                }
+            }
         }
     }
 
@@ -402,5 +523,25 @@ fn check_parameters(action: &Action) -> Result<(), (ProblemReason, String)> {
             "it is not a JSON Schema: {}: {error}",
             error.instance_path()
         )),
+    }
+}
+
+fn key_of(oracle: &Oracle) -> Option<SecretFile> {
+    let key = oracle.api_key.as_ref()?;
+    Some(SecretFile::from(&key.secret_ref))
+}
+
+fn credentials_of(oracle: &Oracle) -> Option<SecretFile> {
+    let credentials = oracle.credentials.as_ref()?;
+    Some(SecretFile::from(&credentials.secret_ref))
+}
+
+/// How a model is asked; it is shown these files unless the Spirit says.
+fn asked(oracle: &Oracle, shown: ShownAttachments) -> Asked {
+    Asked {
+        temperature: oracle.temperature,
+        max_tokens: oracle.max_tokens,
+        effort: oracle.effort,
+        attachments: oracle.attachments.unwrap_or(shown),
     }
 }

@@ -68,7 +68,7 @@ fn what_is_wrong_comes_with_its_line_and_the_fix() {
         (
             "openai\n",
             "opneai\n",
-            "spirit.yaml:9: spec.oracle.provider: \"opneai\" is not one of \"openai\", \"scripted\"",
+            "spirit.yaml:9: spec.oracle.provider: \"opneai\" is not one of \"anthropic\", \"bedrock\", \"gemini\", \"openai\", \"scripted\", \"vertexai\"",
         ),
         (
             "gpt-5-mini",

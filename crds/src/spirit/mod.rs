@@ -1,6 +1,7 @@
 //! The `Spirit` kind: an agent's configuration.
 
 mod oracle;
+mod rites;
 mod runtime;
 mod status;
 mod tools;
@@ -11,15 +12,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    oracle::{ApiKey, Oracle, Provider, ScriptSource},
+    oracle::{ApiKey, Credentials, Effort, Oracle, Provider, ScriptSource, ShownAttachments},
+    rites::RiteRule,
     runtime::{Autoscaling, RuntimeSettings},
-    status::SpiritStatus,
+    status::{ADAPTERS_READY, SpiritStatus, VOICES_READY},
     tools::{Action, ConduitUse, HttpAction, HttpMethod, HttpScout, Scout},
-    voice::{HttpVoice, Voice, WhatsAppVoice},
+    voice::{HttpVoice, MediaSettings, TemplateSettings, Voice, WhatsAppVoice},
 };
 use crate::{
     duration::{Duration, zero_for_never},
-    reference::{ConfigMapKeyRef, SecretValue},
+    reference::{ConfigMapKeyRef, SecretKeyRef, SecretValue},
 };
 
 /// An agent: its Oracle, its persona, its Voices and tools, and how it behaves.
@@ -85,6 +87,16 @@ pub struct SpiritSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub conduits: Vec<ConduitUse>,
+    /// Whether the agent may offer answers to pick from, as buttons or a list: offers it the Action `offer_choices`.
+    #[serde(default)]
+    pub offer_choices: bool,
+    /// What the agent keeps in mind.
+    #[serde(default)]
+    pub memory: MemorySettings,
+    /// Calls of Actions and of Conduits' tools that are made only once a human has said yes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub rites: Vec<RiteRule>,
     /// Which Spirit answers, when it is not this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pathfinder: Option<PathfinderSettings>,
@@ -239,6 +251,10 @@ pub struct PathfinderSettings {
     /// Whether a session stays with the Spirit a rule picked until another rule holds.
     #[serde(default = "yes")]
     pub sticky: bool,
+    /// Whether the agents may hand a conversation to one another themselves: offers each the Action `switch_spirit`, for
+    /// this Spirit and those of the routes.
+    #[serde(default)]
+    pub switch: bool,
 }
 
 /// One rule of the Pathfinder.
@@ -256,18 +272,59 @@ pub struct Route {
     pub when: String,
 }
 
-/// How people take conversations over.
+/// What the agent keeps in mind.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MemorySettings {
+    /// Whether the agent may keep things in mind for the rest of a conversation: offers it the Action `remember`.
+    pub remember: bool,
+}
+
+/// How people take conversations over, and how the agent asks them to.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VigilSettings {
+    /// Whether the agent may ask for a human: offers it the Action `summon_human`, and asks when no Oracle answers and when
+    /// a session has spent its tokens of the day.
+    pub summon: bool,
+    /// Asks for a human when this holds of a message: a CEL expression over `voice`, `text`, `user`, `session` and `now`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub summon_when: Option<String>,
+    /// Who is told when a human is asked for, has come, is written to and has gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify: Option<NotifySettings>,
+    /// A person who writes one of these and nothing else while a human has the conversation gets the agent back, such as
+    /// `bot`. Upper and lower case are the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
+    pub release_phrases: Vec<String>,
     /// Idle time after which the agent gets a conversation back, where the Vigil itself does not say; 0 for never.
     #[schemars(schema_with = "zero_for_never")]
     pub release_after: Duration,
 }
 
+/// Where people are told of what happens with conversations that are, or are to be, theirs.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotifySettings {
+    /// Where each event is POSTed.
+    #[schemars(length(min = 1, max = 2048))]
+    pub url: String,
+    /// The Standard Webhooks key that it is signed with.
+    pub secret_ref: SecretKeyRef,
+    /// Whether what the person writes is sent along. Without it only that they wrote is told.
+    #[serde(default)]
+    pub include_text: bool,
+}
+
 impl Default for VigilSettings {
     fn default() -> Self {
         Self {
+            summon: false,
+            summon_when: None,
+            notify: None,
+            release_phrases: Vec::new(),
             release_after: Duration::from_secs(2 * 60 * 60),
         }
     }
@@ -279,14 +336,48 @@ impl Default for VigilSettings {
 pub struct Stores {
     /// Redis.
     pub redis: RedisStore,
+    /// MongoDB, for the conversations and the Chronicle. Without it they are in Redis too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mongo: Option<MongoStore>,
+}
+
+/// A MongoDB to keep conversations in.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("duration(self.retention) >= duration('24h')").message("retention must be 24h or more"))]
+pub struct MongoStore {
+    /// The Secret that holds its URL: `mongodb://` or `mongodb+srv://`.
+    pub url: SecretValue,
+    /// The database.
+    #[serde(default = "MongoStore::default_database")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    pub database: String,
+    /// How long an Echo or a Chronicle entry is kept.
+    #[serde(default = "MongoStore::default_retention")]
+    pub retention: Duration,
+}
+
+impl MongoStore {
+    fn default_database() -> String {
+        "eywa".to_owned()
+    }
+
+    fn default_retention() -> Duration {
+        Duration::from_secs(90 * 24 * 60 * 60)
+    }
 }
 
 /// A Redis to keep state in.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RedisStore {
-    /// The Secret that holds its URL: `redis://` or `rediss://`.
+    /// The Secret that holds its URL: `redis://host:6379`, `redis-cluster://a:6379,b:6379`, or
+    /// `redis-sentinel://a:26379,b:26379/master`, each with `rediss` for TLS. Three and more, one a line, are a Redlock
+    /// over independent servers; the first of them keeps everything else.
     pub urls: SecretValue,
+    /// The certificate, in PEM, of the authority that signed the servers'. Without it, those that the image trusts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<SecretValue>,
 }
 
 fn yes() -> bool {

@@ -48,6 +48,10 @@ pub struct RuntimeSettings {
     /// Annotations of the pods.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub pod_annotations: BTreeMap<String, String>,
+    /// Annotations of the pods' service account, by which a cloud gives them an identity: `eks.amazonaws.com/role-arn`,
+    /// `iam.gke.io/gcp-service-account`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub service_account_annotations: BTreeMap<String, String>,
     /// Nodes the pods may run on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub node_selector: BTreeMap<String, String>,
@@ -96,6 +100,7 @@ impl Default for RuntimeSettings {
             env: Vec::new(),
             pod_labels: BTreeMap::new(),
             pod_annotations: BTreeMap::new(),
+            service_account_annotations: BTreeMap::new(),
             node_selector: BTreeMap::new(),
             tolerations: Vec::new(),
             affinity: None,

@@ -4,6 +4,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+/// The condition that the runtime writes, and the operator leaves alone: `False` while a channel refuses the Spirit's
+/// credentials, `True` once it takes them again. It is not there before the first time.
+pub const VOICES_READY: &str = "VoicesReady";
+
+/// Another condition that the runtime writes, and the operator leaves alone: `False` while a pod's image lacks an adapter
+/// that the Spirit names. It is there only then.
+pub const ADAPTERS_READY: &str = "AdaptersReady";
+
 /// What the operator says of a Spirit.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

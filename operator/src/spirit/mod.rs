@@ -277,6 +277,7 @@ impl Subject<'_> {
             settings: &ctx.settings,
             config: &plan.config,
             config_hash: &plan.config_hash,
+            pod_identities: plan.pod_identities,
             secrets: &plan.secrets,
             secrets_hash: &plan.secrets_hash,
             default_redis: match &read.default_redis {
@@ -313,7 +314,7 @@ impl Subject<'_> {
             status::status(spirit, self.name, self.namespace, validated, outcome, now)
         };
         let change =
-            crate::status::write(ctx, self.spirit, |spirit| spirit.status.clone(), compute).await?;
+            crate::status::write(ctx, self.spirit, status::own, compute).await?;
         if let Some(change) = change {
             let before = change
                 .before

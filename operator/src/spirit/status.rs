@@ -5,7 +5,10 @@ use super::{
     validate::{CONDUITS_READY, Validated},
 };
 use crate::conditions::{self, Verdict};
-use eywa_crds::{Spirit, spirit::SpiritStatus};
+use eywa_crds::{
+    Spirit,
+    spirit::{ADAPTERS_READY, SpiritStatus, VOICES_READY},
+};
 use k8s_openapi::{
     api::apps::v1::{Deployment, DeploymentStatus},
     jiff::Timestamp,
@@ -83,6 +86,16 @@ pub fn status(
         },
         conditions: conditions::next(previous, verdicts, generation, now),
     }
+}
+
+/// The status without what the runtime has to say in it, which is not the operator's to keep or to take away.
+#[must_use]
+pub fn own(spirit: &Spirit) -> Option<SpiritStatus> {
+    let mut status = spirit.status.clone()?;
+    status
+        .conditions
+        .retain(|condition| ![ADAPTERS_READY, VOICES_READY].contains(&condition.type_.as_str()));
+    Some(status)
 }
 
 /// The value of an annotation of the Deployment's pods.

@@ -8,7 +8,7 @@ use crate::{
 use eywa_crds::{
     Conduit, Spirit,
     compile::{ConditionType, Problem, compile},
-    runtime_config::{RuntimeConfig, SecretFile},
+    runtime_config::{PodIdentities, RuntimeConfig, SecretFile},
 };
 use k8s_openapi::ByteString;
 use sha2::{Digest, Sha256};
@@ -40,6 +40,8 @@ pub struct Plan {
     pub config: String,
     /// Its hash.
     pub config_hash: String,
+    /// Which clouds' identities of pods they use.
+    pub pod_identities: PodIdentities,
     /// The Secrets to mount, and of each the keys.
     pub secrets: BTreeMap<String, BTreeSet<String>>,
     /// One hash over all their values.
@@ -109,6 +111,7 @@ fn plan(config: &RuntimeConfig, read: &Dereferenced) -> serde_json::Result<Plan>
     Ok(Plan {
         config: config.to_json()?,
         config_hash: config.config_hash(),
+        pod_identities: config.pod_identities(),
         secrets_hash: hash_of_values(&files, read)?,
         secrets,
     })

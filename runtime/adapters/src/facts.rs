@@ -76,6 +76,7 @@ pub(crate) mod tests {
             content: Content::text(text),
             received_at: Timestamp::UNIX_EPOCH,
             reply_to: Value::Null,
+            resumes: None,
         }
     }
 

@@ -4,12 +4,15 @@
 //! port, in `tests/stores/suites`; an adapter that passes it can take any other's place.
 
 pub mod action;
+pub mod attachments;
 pub mod bond;
 pub mod chronicle;
 pub mod condition;
 pub mod conduit;
+pub mod contacts;
 pub mod echoes;
 pub mod embedder;
+pub mod herald;
 pub mod imprint;
 pub mod inbox;
 pub mod lore;
@@ -31,6 +34,7 @@ mod in_memory;
         feature = "echoes-redb",
         feature = "inbox-redb",
         feature = "memory-redb",
+        feature = "rite-redb",
         feature = "vigil-redb"
     )),
     allow(
@@ -48,6 +52,7 @@ pub mod redb;
         feature = "echoes-redis",
         feature = "inbox-redis",
         feature = "memory-redis",
+        feature = "rite-redis",
         feature = "vigil-redis"
     )),
     allow(
@@ -59,9 +64,23 @@ pub mod redb;
 )]
 pub mod redis;
 
+#[cfg(feature = "aws")]
+pub mod aws;
 #[cfg(feature = "facts")]
 pub mod facts;
+#[cfg(feature = "google")]
+pub mod google;
 #[cfg(feature = "headers")]
 pub mod headers;
+#[cfg(feature = "mongodb")]
+#[cfg_attr(
+    not(all(feature = "chronicle-mongodb", feature = "echoes-mongodb")),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "one adapter alone does not use all that they share"
+    )
+)]
+pub mod mongodb;
 #[cfg(feature = "standard-webhooks")]
 pub mod standard_webhooks;

@@ -47,6 +47,9 @@ struct Options {
     /// Where webhooks and Pulses are served.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     http: SocketAddr,
+    /// Where the desk is served, if there is a Kubernetes API to ask who somebody is.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
+    desk: SocketAddr,
     /// Where probes and metrics are served.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9090")]
     admin: SocketAddr,
@@ -108,7 +111,14 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let secrets = MountedSecrets(options.secrets);
     let stores = Stores::redis(&config, &secrets)?;
     let shared = Shared::new(config.network.clone(), metrics);
-    let wired = wire(&config, &secrets, stores, &shared)?;
+    let wired = wire(&config, &secrets, stores, &shared);
+    #[cfg(feature = "vigil-kubernetes")]
+    let client = cluster().await;
+    #[cfg(feature = "vigil-kubernetes")]
+    if let Some(client) = client.clone() {
+        say_whether_wired(client, &config, wired.as_ref().err()).await;
+    }
+    let wired = wired?;
     wired.serving.tend();
     roster.enlist(wired.serving.clone());
     let public = TcpListener::bind(options.http)
@@ -120,7 +130,20 @@ async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         http::CONNECTIONS,
         stop.clone(),
     ));
-    watch_vigils(wired, &config.namespace);
+    #[cfg(feature = "vigil-kubernetes")]
+    if let Some(client) = client {
+        #[cfg(feature = "desk")]
+        open_desk(
+            roster.clone(),
+            &config.namespace,
+            options.desk,
+            client.clone(),
+            stop.clone(),
+        )
+        .await?;
+        watch_rites(&wired, &config.namespace, client.clone());
+        watch_vigils(wired, &config.namespace, client);
+    }
     stage.serving();
     info!(
         spirit = config.front,
@@ -178,42 +201,96 @@ async fn until_asked_to_stop() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Follows the Spirit's Vigil objects where there is an API server to follow them at: in a pod, or where `KUBECONFIG` says.
+/// The API server of the cluster that this runs in, or that `KUBECONFIG` says.
 #[cfg(feature = "vigil-kubernetes")]
-fn watch_vigils(wired: Wired, namespace: &str) {
+async fn cluster() -> Option<kube::Client> {
+    let config = match kube::Config::incluster() {
+        Ok(config) => Ok(config),
+        Err(_) if std::env::var_os("KUBECONFIG").is_some() => {
+            kube::Config::from_kubeconfig(&Default::default())
+                .await
+                .map_err(|error| error.to_string())
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    let client = config
+        .and_then(|config| kube::Client::try_from(config).map_err(|error| error.to_string()));
+    client
+        .inspect_err(|reason| {
+            info!(
+                reason,
+                "there is no Kubernetes API here: Vigil objects are not followed, and there is no desk"
+            );
+        })
+        .ok()
+}
+
+/// Says on the Spirit whether this image can run it. Only a pod that cannot waits until that is said.
+#[cfg(feature = "vigil-kubernetes")]
+async fn say_whether_wired(
+    client: kube::Client,
+    config: &RuntimeConfig,
+    error: Option<&eywa_runtime::wiring::WireError>,
+) {
+    use eywa_runtime::adapters_ready::report;
+
+    match error {
+        Some(error) => report(client, &config.namespace, &config.front, Err(error)).await,
+        None => {
+            let (namespace, front) = (config.namespace.clone(), config.front.clone());
+            tokio::spawn(async move { report(client, &namespace, &front, Ok(())).await });
+        }
+    }
+}
+
+/// Shows the Spirit's Rites as objects, and follows what is decided on them.
+#[cfg(feature = "vigil-kubernetes")]
+fn watch_rites(wired: &Wired, namespace: &str, client: kube::Client) {
+    use std::sync::Arc;
+
+    use eywa_runtime::rites::kubernetes::ClusterRites;
+
+    let objects = Arc::new(ClusterRites::new(client, namespace));
+    let changes = objects.follow(wired.serving.name());
+    wired.serving.keep_rites(wired.ledger(objects), changes);
+}
+
+/// Follows the Spirit's Vigil objects.
+#[cfg(feature = "vigil-kubernetes")]
+fn watch_vigils(wired: Wired, namespace: &str, client: kube::Client) {
     use std::sync::Arc;
 
     use eywa_runtime::vigils::kubernetes::ClusterVigils;
 
-    let namespace = namespace.to_owned();
-    tokio::spawn(async move {
-        let config = match kube::Config::incluster() {
-            Ok(config) => Ok(config),
-            Err(_) if std::env::var_os("KUBECONFIG").is_some() => {
-                kube::Config::from_kubeconfig(&Default::default())
-                    .await
-                    .map_err(|error| error.to_string())
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        match config
-            .and_then(|config| kube::Client::try_from(config).map_err(|error| error.to_string()))
-        {
-            Ok(client) => {
-                let objects = Arc::new(ClusterVigils::new(client, &namespace));
-                let serving = wired.serving.clone();
-                let changes = objects.follow(serving.name());
-                serving.keep_vigils(wired.rota(objects), changes);
-            }
-            Err(reason) => info!(
-                reason,
-                "there is no Kubernetes API here: Vigil objects are not followed"
-            ),
-        }
-    });
+    let serving = wired.serving.clone();
+    serving.report_credentials(wired.credentials.clone(), client.clone(), namespace);
+    let objects = Arc::new(ClusterVigils::new(client, namespace));
+    let changes = objects.follow(serving.name());
+    serving.keep_vigils(wired.rota(objects), changes);
 }
 
-#[cfg(not(feature = "vigil-kubernetes"))]
-fn watch_vigils(_: Wired, _: &str) {
-    info!("built without vigil-kubernetes: Vigil objects are not followed");
+/// The desk, whose people the cluster knows.
+#[cfg(all(feature = "desk", feature = "vigil-kubernetes"))]
+async fn open_desk(
+    roster: Roster,
+    namespace: &str,
+    address: SocketAddr,
+    client: kube::Client,
+    stop: CancellationToken,
+) -> Result<tokio::task::JoinHandle<()>, Box<dyn std::error::Error>> {
+    use std::sync::Arc;
+
+    use eywa_runtime::desk::{self, Desk, access::ClusterAccess};
+
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| cannot_listen(address, &error))?;
+    let access = Arc::new(ClusterAccess::new(client, namespace));
+    let routes = desk::routes(Desk::new(roster, access, namespace));
+    Ok(tokio::spawn(serve(
+        listener,
+        routes,
+        desk::CONNECTIONS,
+        stop,
+    )))
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use eywa_crds::Rite as RiteObject;
 use eywa_weave::{
     SpiritName, VoiceName, Weave,
     ports::{Inbox, Voice, inbox::Depth},
@@ -12,7 +13,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::vigils::{Change, Rota};
+use crate::{
+    rites::Ledger,
+    vigils::{Change, Rota},
+};
 
 /// The longest that an Inbox may take to say how full it is.
 const DEPTH_WITHIN: Duration = Duration::from_millis(800);
@@ -28,6 +32,9 @@ pub struct Serving {
     #[cfg(feature = "voice-http")]
     pub(crate) pulse_timeout: Duration,
     pub(crate) inbox: Arc<dyn Inbox>,
+    /// What the desk reads.
+    #[cfg(feature = "desk")]
+    pub(crate) stores: crate::wiring::Stores,
     pub(crate) known_depth: Mutex<Option<(Instant, Option<Depth>)>>,
     pub(crate) stop: CancellationToken,
 }
@@ -58,6 +65,25 @@ impl Serving {
     pub fn keep_vigils(&self, rota: Rota, changes: mpsc::Receiver<Change>) {
         let stop = self.stop.clone();
         tokio::spawn(async move { stop.run_until_cancelled(rota.run(changes)).await });
+    }
+
+    /// Starts to keep the Spirit's Rites, until [`Serving::retire`] or until `changes` ends.
+    pub fn keep_rites(&self, ledger: Ledger, changes: mpsc::Receiver<Change<RiteObject>>) {
+        let stop = self.stop.clone();
+        tokio::spawn(async move { stop.run_until_cancelled(ledger.run(changes)).await });
+    }
+
+    /// Starts to say in the Spirit's status whether its channels accept its credentials, until [`Serving::retire`].
+    #[cfg(feature = "vigil-kubernetes")]
+    pub fn report_credentials(
+        &self,
+        credentials: crate::credentials::Credentials,
+        client: kube::Client,
+        namespace: &str,
+    ) {
+        let stop = self.stop.clone();
+        let status = crate::credentials::kubernetes::ClusterStatus::new(client, namespace, self.name());
+        tokio::spawn(async move { stop.run_until_cancelled(status.report(credentials)).await });
     }
 
     /// Takes no new Pulses and waits for those in work, `grace` at most; what is left stays in the Inbox. Ends the tasks.

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    names::{PulseId, SpiritName},
+    names::{PulseId, RiteId, SpiritName},
+    ports::{rite::Standing, vigil::ReleaseReason},
     pulse::Attachment,
     tool::{ToolCall, ToolResult},
 };
@@ -30,11 +31,17 @@ pub struct Echo {
 pub enum EchoBody {
     /// The person wrote.
     User {
+        /// The name that the channel gave, if it did. Chosen by the person: data, never instruction.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
         /// What they wrote.
         text: String,
         /// What came with it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         attachments: Vec<Attachment>,
+        /// What the Scouts found for it: for people to see why the Spirit answered as it did.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        findings: Vec<Finding>,
     },
     /// The Spirit answered, or called tools, or both.
     Agent {
@@ -58,6 +65,21 @@ pub enum EchoBody {
         /// What they wrote.
         text: String,
     },
+    /// What became of a call that waited for a human's yes. At the time of the call its result was that it waits.
+    Rite {
+        /// The Rite.
+        rite: RiteId,
+        /// How it ended: `Consumed`, `Denied`, `Expired` or `Void`.
+        standing: Standing,
+        /// Who decided; empty when nobody did.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        by: String,
+        /// What they said about it.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        comment: String,
+        /// What came of the call, under its id.
+        result: ToolResult,
+    },
     /// A human took the conversation.
     TookOver {
         /// Who.
@@ -65,7 +87,33 @@ pub enum EchoBody {
     },
     /// The conversation was given back to the Spirit.
     GaveBack {
-        /// Who gave it back; empty when it was for lack of activity.
+        /// Who gave it back; empty when nobody of the Spirit's people did.
         by: String,
+        /// Why.
+        #[serde(default)]
+        reason: ReleaseReason,
     },
+}
+
+/// The most characters that are kept of what one Scout found.
+const MOST_OF_A_FINDING: usize = 4000;
+
+/// What one Scout found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The Scout.
+    pub scout: String,
+    /// What it found: how it begins, where that is long.
+    pub text: String,
+}
+
+impl Finding {
+    /// What `scout` found.
+    #[must_use]
+    pub fn new(scout: &str, text: &str) -> Self {
+        Self {
+            scout: scout.to_owned(),
+            text: text.chars().take(MOST_OF_A_FINDING).collect(),
+        }
+    }
 }

@@ -10,8 +10,10 @@
 //! Kubernetes and no model provider, and a test holds its dependencies to an allow-list. Read [`Weave::weave`] first: it
 //! is the whole pipeline on one screen.
 
+pub mod builtin;
 pub mod echo;
 pub mod error;
+pub mod handover;
 pub mod names;
 pub mod observe;
 pub mod ports;
@@ -22,6 +24,7 @@ pub mod weave;
 
 pub use echo::{Echo, EchoBody};
 pub use error::StoreError;
+pub use handover::Handover;
 pub use names::{PulseId, SessionKey, SpiritName, UserId, VoiceName};
 pub use pulse::{Content, Pulse, User};
 pub use spirit::Spirit;

@@ -66,6 +66,21 @@ name! {
     PulseId
 }
 
+name! {
+    /// Identifies a Rite within its Spirit.
+    RiteId
+}
+
+impl RiteId {
+    /// An id that nobody has yet. Lower-case letters and digits, so that an object can be named after it.
+    #[must_use]
+    pub fn random() -> Self {
+        let mut id = uuid::Uuid::new_v4().simple().to_string();
+        id.truncate(12);
+        Self(id.into())
+    }
+}
+
 impl PulseId {
     /// The id of the message that `voice`'s channel calls `channel_id`.
     #[must_use]

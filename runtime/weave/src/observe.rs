@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     names::{SpiritName, VoiceName},
-    ports::oracle::Usage,
+    ports::{oracle::Usage, vigil::Cause},
     pulse::Outcome,
 };
 
@@ -44,6 +44,8 @@ pub enum Stage {
     Oracle,
     /// One call of an Action.
     Action,
+    /// Fetching the files that came with messages.
+    Attachments,
     /// The last look at the Vigil before speaking.
     Vigil,
     /// Speaking through the Voice.
@@ -65,6 +67,7 @@ impl Stage {
             Self::Pathfinder => "pathfinder",
             Self::Oracle => "oracle",
             Self::Action => "action",
+            Self::Attachments => "attachments",
             Self::Vigil => "vigil",
             Self::Voice => "voice",
             Self::Record => "record",
@@ -76,7 +79,12 @@ impl Stage {
     pub fn is_outside(self) -> bool {
         matches!(
             self,
-            Self::Gather | Self::Scout | Self::Oracle | Self::Action | Self::Voice
+            Self::Gather
+                | Self::Scout
+                | Self::Attachments
+                | Self::Oracle
+                | Self::Action
+                | Self::Voice
         )
     }
 }
@@ -169,13 +177,39 @@ pub enum Event<'a> {
         /// The class of its failure.
         error: Option<&'static str>,
     },
+    /// A human was asked to come, and nobody had asked before.
+    Summoned {
+        /// Whose webhook.
+        spirit: &'a SpiritName,
+        /// What made the Spirit ask.
+        cause: Cause,
+    },
+    /// An Oracle was found dead and is left alone for a time, or answers again.
+    Breaker {
+        /// The provider's name, by the GenAI conventions.
+        provider: &'a str,
+        /// The model.
+        model: &'a str,
+        /// Whether it is left alone.
+        open: bool,
+    },
     /// A message was given to a Voice.
     Voice {
         /// Whose webhook.
         spirit: &'a SpiritName,
         /// Which voice.
         voice: &'a VoiceName,
-        /// `delivered`, `failed` or `unknown` (sent, and nothing came back).
+        /// `delivered` (the channel took it), `failed`, `unauthorized` or `unknown` (sent, and nothing came back). What the
+        /// channel told of it later: `arrived`, `read`, `undelivered`. `inattentive`: it could not show that somebody types.
         outcome: &'static str,
+    },
+    /// A channel refused a message, at once or later, with a code of its own.
+    VoiceRefusal {
+        /// Whose webhook.
+        spirit: &'a SpiritName,
+        /// Which voice.
+        voice: &'a VoiceName,
+        /// The code.
+        code: &'a str,
     },
 }

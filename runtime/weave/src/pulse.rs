@@ -1,10 +1,12 @@
 //! A Pulse: one inbound event from a channel.
 
+use std::{fmt, sync::Arc};
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::names::{PulseId, SessionKey, UserId};
+use crate::names::{PulseId, RiteId, SessionKey, UserId};
 
 /// One inbound event, as the Inbox keeps it and the Weave takes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +23,9 @@ pub struct Pulse {
     pub received_at: Timestamp,
     /// Where the answer goes, in words that only the voice that received the Pulse understands.
     pub reply_to: Value,
+    /// The Rite that it resumes: no channel sent it and nobody wrote it, but what a Rite has come to is to be done and told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<RiteId>,
 }
 
 /// The person who sent a Pulse.
@@ -41,6 +46,9 @@ pub struct Content {
     /// What came with the text: pictures, documents, voice notes. Named, not loaded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
+    /// The earlier message that this one answers or reacts to, by the channel's id of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quotes: Option<String>,
 }
 
 impl Content {
@@ -48,13 +56,13 @@ impl Content {
     pub fn text(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
-            attachments: Vec::new(),
+            ..Self::default()
         }
     }
 }
 
 /// A file that came with a message, by the channel's own id of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {
     /// The channel's id, by which its voice can fetch the content.
     pub id: String,
@@ -63,6 +71,39 @@ pub struct Attachment {
     /// The file's name, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_name: Option<String>,
+    /// The content, where it was loaded: in the turns that an Oracle is shown, and nowhere else. Never written down.
+    #[serde(skip)]
+    pub media: Option<Media>,
+}
+
+/// A file's content. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Media {
+    /// The media type that the channel gave with the bytes, such as `image/jpeg`, without parameters.
+    pub media_type: String,
+    /// The file's name, if it has one.
+    pub file_name: Option<String>,
+    /// The bytes.
+    pub bytes: Arc<[u8]>,
+}
+
+impl fmt::Debug for Media {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Media")
+            .field("media_type", &self.media_type)
+            .field("bytes", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One of several answers that a person is offered, to pick with a tap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// What the person sees, and what comes back as their words.
+    pub title: String,
+    /// A line below it, where the channel shows one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// How a Pulse ended. The label of `eywa_pulses_total` and the first word of its Chronicle entry.

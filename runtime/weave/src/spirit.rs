@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use crate::{
     names::SpiritName,
-    ports::{Action, Conduit, Oracle, Scout},
+    ports::{Action, Conduit, Oracle, Scout, oracle::Effort},
     pulse::Pulse,
+    weave::breaker::Breaker,
 };
 
 /// An agent: who it is, what it asks, what it may do, and how far it may go.
@@ -26,8 +27,30 @@ pub struct Spirit {
     pub actions: Vec<Arc<dyn Action>>,
     /// Whose tools it may call.
     pub conduits: Vec<Arc<dyn Conduit>>,
+    /// Which calls wait for a human's yes. The first rule that holds for a call counts.
+    pub rites: Vec<RiteRule>,
     /// How far it may go.
     pub limits: Limits,
+}
+
+/// Calls that are made only once a human has said yes.
+pub struct RiteRule {
+    /// Whether it is about the Action or tool of this name.
+    pub gates: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// How long a human may take to decide.
+    pub timeout: Duration,
+    /// JSON pointers to the arguments that people are not shown.
+    pub redact: Vec<String>,
+    /// What the person is told when a call begins to wait; nothing, when absent.
+    pub notice: Option<String>,
+}
+
+impl Spirit {
+    /// The rule by which calls of this name wait for a human's yes.
+    #[must_use]
+    pub fn rite_for(&self, action: &str) -> Option<&RiteRule> {
+        self.rites.iter().find(|rule| (rule.gates)(action))
+    }
 }
 
 /// An Oracle, and how this Spirit asks it.
@@ -38,8 +61,12 @@ pub struct Asking {
     pub temperature: Option<f64>,
     /// The most tokens of a reply; the provider's default when absent.
     pub max_tokens: Option<u32>,
+    /// How hard it is to think; the provider's default when absent.
+    pub effort: Option<Effort>,
     /// The longest that one question may take.
     pub timeout: Duration,
+    /// Keeps it from costing every Pulse that time when it is dead.
+    pub breaker: Breaker,
 }
 
 /// A Scout, and when and how long it may look.
@@ -98,6 +125,18 @@ impl Default for BondSettings {
             when_busy: WhenBusy::Discard,
         }
     }
+}
+
+/// How the Spirit and people call one another.
+#[derive(Clone, Default)]
+pub struct Calling {
+    /// The Spirit asks for a human when no Oracle answers, and when a session has spent its tokens.
+    pub summon: bool,
+    /// It asks for a human when this holds of a Pulse.
+    pub summon_when: Option<Arc<dyn Condition>>,
+    /// A person who writes one of these and nothing else, in upper or lower case, has the Spirit back from a human. In
+    /// lower case here.
+    pub release_phrases: Vec<String>,
 }
 
 /// What happens to a Pulse whose session is busy.

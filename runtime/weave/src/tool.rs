@@ -80,7 +80,7 @@ impl Tool {
 }
 
 /// The Oracle wants a tool called.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
     /// The provider's id of the call, by which the result finds it. Unique within a conversation.
     pub id: String,
@@ -88,6 +88,10 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments, by the tool's schema if the Oracle kept to it.
     pub arguments: Value,
+    /// What the provider gave along with the call and wants to see again with it, such as Gemini's thought signature.
+    /// Only its own adapter understands it; another provider's leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
 }
 
 /// What a call gave back, to the Oracle. An error is a result too: the Oracle may try another way.

@@ -1,6 +1,9 @@
 //! A stand-in for WhatsApp's side of Meta's Graph API: takes messages as it does, and keeps them.
 //!
-//! Source: Meta, WhatsApp Business Platform, Cloud API reference, "Messages" and "Error codes".
+//! Source: Meta, WhatsApp Business Platform, Cloud API reference, "Messages", "Media", "Typing indicators" and "Error
+//! codes".
+
+mod objection;
 
 use std::{
     collections::HashMap,
@@ -12,12 +15,15 @@ use std::{
 use axum::{
     Json, Router,
     extract::{ConnectInfo, Path, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{get, post},
 };
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::time::Instant;
+
+use self::objection::refusal;
 
 use crate::{
     hold::{Held, Hold, hold},
@@ -25,8 +31,6 @@ use crate::{
     wait::eventually,
 };
 
-/// The most characters of a text message.
-const LONGEST_TEXT: usize = 4096;
 /// The most messages that are kept.
 const KEPT: usize = 100_000;
 
@@ -45,13 +49,18 @@ pub struct Sent {
     pub from: IpAddr,
     /// To whom.
     pub to: String,
-    /// What it says.
+    /// What it says: its text, or the name of its template.
     pub text: String,
+    /// The whole message.
+    pub message: Value,
 }
 
 struct Mailbox {
     access_token: String,
+    url: String,
     sent: Vec<Sent>,
+    read: Vec<String>,
+    files: HashMap<String, (String, Vec<u8>)>,
     troubles: HashMap<String, Trouble>,
     held: HashMap<String, (Hold, usize)>,
 }
@@ -68,18 +77,38 @@ impl Graph {
     pub async fn start(access_token: &str) -> Self {
         let mailbox = Mailbox {
             access_token: access_token.to_owned(),
+            url: String::new(),
             sent: Vec::new(),
+            read: Vec::new(),
+            files: HashMap::new(),
             troubles: HashMap::new(),
             held: HashMap::new(),
         };
         let state = Arc::new(Mutex::new(mailbox));
         let routes = Router::new()
             .route("/v24.0/{number}/messages", post(take))
+            .route("/v24.0/{file}", get(about_file))
+            .route("/files/{file}", get(file))
             .with_state(state.clone());
-        Self {
-            server: Server::start(routes).await,
-            state,
-        }
+        let server = Server::start(routes).await;
+        lock(&state).url = server.url();
+        Self { server, state }
+    }
+
+    /// From now on, knows this access token alone.
+    pub fn take_token(&self, access_token: &str) {
+        lock(&self.state).access_token = access_token.to_owned();
+    }
+
+    /// Has a file, by the id that a webhook names.
+    pub fn keep_file(&self, id: &str, media_type: &str, bytes: &[u8]) {
+        let file = (media_type.to_owned(), bytes.to_vec());
+        lock(&self.state).files.insert(id.to_owned(), file);
+    }
+
+    /// The messages that were marked read, with somebody typing; one is there as often as that was asked for.
+    pub fn read(&self) -> Vec<String> {
+        lock(&self.state).read.clone()
     }
 
     /// The Graph API's URL with its version, for pods.
@@ -166,6 +195,9 @@ async fn take(
     headers: HeaderMap,
     Json(message): Json<Value>,
 ) -> Response {
+    if message["status"] == "read" {
+        return mark_read(&state, &headers, &message);
+    }
     let to = message["to"]
         .as_str()
         .or_else(|| message["recipient"].as_str());
@@ -188,15 +220,19 @@ async fn take(
         return objection;
     }
     let id = format!("wamid.out.{}", mailbox.sent.len());
-    let text = message["text"]["body"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let said = [
+        &message["text"]["body"],
+        &message["interactive"]["body"]["text"],
+        &message["template"]["name"],
+    ];
+    let text = said.iter().find_map(|text| text.as_str());
+    let text = text.unwrap_or_default().to_owned();
     mailbox.sent.push(Sent {
         at: Instant::now(),
         from: peer.ip(),
         to: to.clone(),
         text,
+        message,
     });
     Json(json!({
         "messaging_product": "whatsapp",
@@ -206,71 +242,61 @@ async fn take(
     .into_response()
 }
 
-impl Mailbox {
-    /// What Meta says against this message; nothing when it takes it.
-    fn objection(
-        &mut self,
-        to: &str,
-        number: &str,
-        headers: &HeaderMap,
-        message: &Value,
-    ) -> Option<Response> {
-        let wanted = format!("Bearer {}", self.access_token);
-        if headers
-            .get(header::AUTHORIZATION)
-            .is_none_or(|given| given.as_bytes() != wanted.as_bytes())
-        {
-            return Some(refusal(
-                StatusCode::UNAUTHORIZED,
-                190,
-                "Error validating access token",
-            ));
+fn mark_read(state: &Mutex<Mailbox>, headers: &HeaderMap, message: &Value) -> Response {
+    let mut mailbox = lock(state);
+    if let Some(refused) = mailbox.unauthorized(headers) {
+        return refused;
+    }
+    match message["message_id"].as_str() {
+        Some(id) if message["typing_indicator"]["type"] == "text" => {
+            mailbox.read.push(id.to_owned());
+            Json(json!({"success": true})).into_response()
         }
-        let text = message["text"]["body"].as_str().unwrap_or_default();
-        let sound = message["messaging_product"] == "whatsapp"
-            && message["type"] == "text"
-            && !text.is_empty()
-            && text.chars().count() <= LONGEST_TEXT
-            && number.bytes().all(|digit| digit.is_ascii_digit());
-        if !sound {
-            return Some(refusal(
-                StatusCode::BAD_REQUEST,
-                100,
-                "(#100) Invalid parameter",
-            ));
-        }
-        if let Some(trouble) = self
-            .troubles
-            .get_mut(to)
-            .filter(|trouble| trouble.times > 0)
-        {
-            trouble.times -= 1;
-            let code = trouble.code;
-            return Some(refusal(
-                StatusCode::BAD_REQUEST,
-                code,
-                &format!("(#{code}) as the test asked for"),
-            ));
-        }
-        (self.sent.len() >= KEPT).then(|| {
-            refusal(
-                StatusCode::TOO_MANY_REQUESTS,
-                130_429,
-                "(#130429) Rate limit hit",
-            )
-        })
+        _ => refusal(StatusCode::BAD_REQUEST, 100, "(#100) Invalid parameter"),
     }
 }
 
-fn refusal(status: StatusCode, code: i64, message: &str) -> Response {
-    let error = json!({"error": {
-        "message": message,
-        "type": "OAuthException",
-        "code": code,
-        "error_data": {"messaging_product": "whatsapp", "details": message},
-        "fbtrace_id": "A-test",
-    }});
-    (status, Json(error)).into_response()
+/// Where a file is, and what it is.
+async fn about_file(
+    State(state): State<Arc<Mutex<Mailbox>>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let mailbox = lock(&state);
+    if let Some(refused) = mailbox.unauthorized(&headers) {
+        return refused;
+    }
+    match mailbox.files.get(&id) {
+        Some((media_type, bytes)) => Json(json!({
+            "messaging_product": "whatsapp",
+            "id": id,
+            "url": format!("{}/files/{id}", mailbox.url),
+            "mime_type": media_type,
+            "sha256": hex::encode(Sha256::digest(bytes)),
+            "file_size": bytes.len(),
+        }))
+        .into_response(),
+        None => refusal(
+            StatusCode::BAD_REQUEST,
+            100,
+            "(#100) Unsupported get request. The object does not exist",
+        ),
+    }
+}
+
+async fn file(
+    State(state): State<Arc<Mutex<Mailbox>>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let mailbox = lock(&state);
+    if let Some(refused) = mailbox.unauthorized(&headers) {
+        return refused;
+    }
+    match mailbox.files.get(&id) {
+        Some((_, bytes)) => bytes.clone().into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 #[cfg(test)]
@@ -324,5 +350,27 @@ mod tests {
         );
         assert_eq!(say(&graph, "token", &hello("55")).await.0, 200);
         assert_eq!(graph.texts_to("55").len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_file_is_given_to_who_has_the_token() {
+        let graph = Graph::start("token").await;
+        graph.keep_file("m1", "image/jpeg", b"hello");
+        let get = async |path: &str, token: &str| {
+            let url = format!("{}{path}", graph.server.local_url());
+            let request = reqwest::Client::new().get(url).bearer_auth(token);
+            request.send().await.unwrap()
+        };
+        let about: Value = get("/v24.0/m1", "token").await.json().await.unwrap();
+        assert!(
+            about["url"].as_str().unwrap().ends_with("/files/m1"),
+            "{about}"
+        );
+        let bytes = get("/files/m1", "token").await.bytes().await.unwrap();
+        assert_eq!(&bytes[..], b"hello");
+        for path in ["/v24.0/m1", "/files/m1"] {
+            assert_eq!(get(path, "other").await.status(), 401, "{path}");
+        }
+        assert_eq!(get("/v24.0/m2", "token").await.status(), 400);
     }
 }

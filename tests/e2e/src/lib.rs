@@ -4,6 +4,7 @@
 //! Everything here fails by panicking with what it wanted, for how long it waited, and what it saw last: a failing
 //! assertion is the only error that a test has.
 
+pub mod bell;
 pub mod cluster;
 pub mod graph;
 pub mod hold;
@@ -11,11 +12,13 @@ pub mod kubectl;
 pub mod metrics;
 pub mod model;
 pub mod node;
+pub mod plugin;
 pub mod prometheus;
 pub mod redis;
 pub mod scene;
 pub mod server;
 pub mod spirit;
+pub mod till;
 pub mod wait;
 pub mod webhook;
 

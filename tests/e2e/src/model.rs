@@ -135,6 +135,14 @@ fn lock(state: &Mutex<Mind>) -> MutexGuard<'_, Mind> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The text of a message: all of it, or the part beside its pictures.
+fn words(content: &Value) -> Option<&str> {
+    let parts = content.as_array().into_iter().flatten();
+    content
+        .as_str()
+        .or_else(|| parts.filter_map(|part| part["text"].as_str()).next_back())
+}
+
 async fn answer(
     State(state): State<Arc<Mutex<Mind>>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -144,7 +152,7 @@ async fn answer(
     let messages = request["messages"].as_array().cloned().unwrap_or_default();
     let text = messages
         .last()
-        .and_then(|last| last["content"].as_str()?.lines().last())
+        .and_then(|last| words(&last["content"])?.lines().last())
         .unwrap_or_default()
         .to_owned();
     let held = {

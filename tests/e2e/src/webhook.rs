@@ -2,7 +2,7 @@
 //!
 //! Source: Meta, WhatsApp Business Platform, "Webhooks payload reference" and Graph API "Validating payloads".
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
@@ -201,9 +201,18 @@ pub fn text(from: &str, wamid: &str, body: &str) -> Value {
     )
 }
 
-/// One message of any type.
+/// Seconds since 1970, as Meta writes when a message was sent.
+///
+/// # Panics
+/// When the clock is before 1970.
+fn now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or_else(|error| panic!("{error}"), |since| since.as_secs().to_string())
+}
+
+/// One message of any type, sent now.
 pub fn message(from: &str, wamid: &str, kind: &str, part: Value) -> Value {
-    json!({"from": from, "id": wamid, "timestamp": "1790000000", "type": kind, kind: part})
+    json!({"from": from, "id": wamid, "timestamp": now(), "type": kind, kind: part})
 }
 
 /// A webhook with these messages.

@@ -8,9 +8,12 @@ mod barista;
 mod chart;
 mod metrics;
 mod outages;
+mod rites;
+mod plugin;
 mod spirits;
 mod vigil;
 mod webhooks;
+mod whatsapp;
 
 use std::{any::Any, future::Future, sync::Arc, time::Instant};
 
@@ -38,15 +41,24 @@ fn main() {
         chart: helm_and_kubeconform_find_nothing_wrong, a_pod_that_pod_security_restricts_is_refused;
         metrics: a_prometheus_returns_the_counts_and_fills_the_dashboard;
         outages: a_pod_killed_while_it_asks_the_oracle_is_stood_in_for_once;
+        plugin: a_person_who_may_takes_over_replies_and_gives_back_with_the_plugin,
+            a_whole_spirit_is_silenced_and_one_command_lifts_it;
+        rites: an_approved_call_is_made_once_and_the_person_hears, a_no_and_silence_make_no_call_and_are_told_apart,
+            an_edit_of_the_spirit_makes_an_approval_void, an_approval_under_a_takeover_is_carried_out_in_silence;
         spirits: a_missing_secret_is_named_and_creating_it_heals, a_rotated_secret_reaches_the_pods,
             a_bad_edit_is_refused_by_the_api_server, a_bad_edit_leaves_the_last_good_pods_serving,
             deleting_a_spirit_leaves_nothing_behind;
         vigil: a_human_takes_a_conversation_over_and_gives_it_back, a_reply_in_flight_is_not_spoken_once_a_human_has_it,
-            a_reply_being_sent_is_waited_for_before_a_human_has_it;
+            a_reply_being_sent_is_waited_for_before_a_human_has_it,
+            an_agent_asks_for_a_human_who_is_called_and_the_person_has_it_back_by_their_word,
+            of_two_people_the_second_is_told_who_has_it, one_object_silences_every_conversation;
         webhooks: a_webhook_is_acknowledged_at_once_and_answered_once,
             of_two_messages_at_the_same_time_one_is_answered_and_one_discarded, people_do_not_wait_for_each_other,
             what_is_not_a_signed_webhook_is_turned_away, an_unknown_message_does_not_fail_its_neighbours,
             a_message_that_meta_refuses_for_now_is_sent_again;
+        whatsapp: a_picture_reaches_the_model, choices_come_as_buttons_and_one_comes_back,
+            a_message_is_marked_read_while_it_is_answered, a_person_with_a_new_id_goes_on_with_their_conversation,
+            after_a_day_the_template_goes_out, a_token_that_ended_shows_in_the_status_until_it_is_renewed;
     };
     let alone = scenarios! { handle,
         vigil: a_human_takes_over_while_the_operator_is_down;

@@ -3,7 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use eywa_e2e::{
-    Scene, cluster, eventually, kubectl::Kubectl, model::Model, scene::ANSWERED_WITHIN, spirit,
+    Scene,
+    bell::{self, Bell},
+    cluster, eventually,
+    kubectl::Kubectl,
+    model::Model,
+    scene::ANSWERED_WITHIN,
+    spirit,
     wait::hold,
 };
 use serde_json::{Value, json};
@@ -228,6 +234,174 @@ pub async fn a_human_takes_over_while_the_operator_is_down(scene: Arc<Scene>) {
         .kubectl
         .wait("vigil/ana", "condition=Accepted", 60)
         .await;
+}
+
+pub async fn an_agent_asks_for_a_human_who_is_called_and_the_person_has_it_back_by_their_word(
+    scene: Arc<Scene>,
+) {
+    let bell = Bell::start().await;
+    let mut concierge = scene.concierge();
+    concierge["spec"]["vigil"] = json!({
+        "summonWhen": "text.matches('(?i)lawyer')",
+        "releasePhrases": ["bot"],
+        "notify": {"url": bell.url(), "secretRef": {"name": "bell", "key": "signing-key"}},
+    });
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bell"},
+        "stringData": {"signing-key": bell::SIGNING_KEY},
+    });
+    scene.serve().await;
+    scene.kubectl.apply(&[&secret, &concierge]).await;
+    scene
+        .kubectl
+        .run(&[
+            "rollout",
+            "status",
+            "deployment/concierge-runtime",
+            "--timeout=120s",
+        ])
+        .await;
+    let pods = scene.pods(spirit::NAME).await;
+    let words = "my lawyer will write to you";
+    assert_eq!(
+        scene.converse(&pods[0], ANA, "wamid.1", words).await,
+        Model::echo(words),
+        "the agent answers until a human is there"
+    );
+
+    // The object is the runtime's own, and a person works with it as with any other.
+    let name = eventually("a Vigil is made", TOLD_WITHIN, || async {
+        let vigils = scene.kubectl.get(&["vigils"]).await;
+        let made = vigils["items"][0].clone();
+        hold(made["status"]["phase"] == "Requested", &made).map(|()| {
+            made["metadata"]["name"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        })
+    })
+    .await;
+    assert!(name.starts_with("concierge-wa-5511999990000-"), "{name}");
+    let vigil = scene.kubectl.get(&["vigil", &name]).await;
+    assert!(
+        !vigil.to_string().contains("lawyer"),
+        "the object holds what was said: {vigil}"
+    );
+    let asked = bell.wait_for("vigil.requested", TOLD_WITHIN).await;
+    assert!(asked.signed, "{asked:?}");
+    assert_eq!(asked.body["data"]["cause"], "rule", "{asked:?}");
+    let requests = scene
+        .metric(&pods, "eywa_vigil_requests_total", &[("reason", "rule")])
+        .await;
+    assert!((requests - 1.0).abs() < f64::EPSILON, "{requests}");
+    eventually("an Event says so", TOLD_WITHIN, || async {
+        let events = scene
+            .kubectl
+            .run(&["events", "--for", &format!("vigil/{name}")])
+            .await;
+        hold(events.contains("Requested"), events)
+    })
+    .await;
+
+    let patch = |patch: &'static str| {
+        let (kubectl, name) = (&scene.kubectl, &name);
+        async move {
+            kubectl
+                .run(&["patch", "vigil", name, "--type", "merge", "-p", patch])
+                .await
+        }
+    };
+    patch(TAKE_OVER).await;
+    let phase = |wanted: &'static str| {
+        let (scene, name) = (&scene, &name);
+        eventually(wanted, TOLD_WITHIN, move || async move {
+            let status = scene.kubectl.get(&["vigil", name]).await["status"].clone();
+            hold(status["phase"] == wanted, &status).map(|()| status)
+        })
+    };
+    phase("Active").await;
+    scene.say(&pods[1], ANA, "wamid.2", "anybody?").await;
+    scene.wait_for_outcomes("wamid.2", &["vigil"]).await;
+    let told = bell.wait_for("vigil.message", TOLD_WITHIN).await;
+    assert!(
+        told.signed && !told.body.to_string().contains("anybody?"),
+        "{told:?}"
+    );
+
+    // The person's own word, and it is answered by the agent at once.
+    assert_eq!(
+        scene.converse(&pods[0], ANA, "wamid.3", "Bot").await,
+        Model::echo("Bot")
+    );
+    let status = phase("Released").await;
+    assert_eq!(status["releaseReason"], "User", "{status}");
+    assert_eq!(status["unanswered"], 0, "{status}");
+    assert_eq!(
+        bell.wait_for("vigil.released", TOLD_WITHIN).await.body["data"]["reason"],
+        "User"
+    );
+    let spec = eventually("the spec follows", TOLD_WITHIN, || async {
+        let spec = scene.kubectl.get(&["vigil", &name]).await["spec"].clone();
+        hold(spec["takeover"] != true, &spec).map(|()| spec)
+    })
+    .await;
+    assert_eq!(spec["session"], format!("wa/{ANA}"), "{spec}");
+    // So the same patch takes it over once more.
+    patch(TAKE_OVER).await;
+    phase("Active").await;
+}
+
+pub async fn of_two_people_the_second_is_told_who_has_it(scene: Arc<Scene>) {
+    scene.serve().await;
+    scene.kubectl.apply(&[&vigil()]).await;
+    patch(&scene, TAKE_OVER).await;
+    wait_for_status(&scene, "phase is Active", |status| {
+        status["phase"] == "Active"
+    })
+    .await;
+    patch(&scene, r#"{"spec":{"by":"ben@cafe.example"}}"#).await;
+    let status = wait_for_status(&scene, "the second is refused", |status| {
+        status["conditions"].as_array().is_some_and(|conditions| {
+            conditions
+                .iter()
+                .any(|one| one["reason"] == "HeldByAnother")
+        })
+    })
+    .await;
+    assert_eq!(status["by"], "ana@cafe.example", "{status}");
+    assert!(
+        status["conditions"]
+            .to_string()
+            .contains("ana@cafe.example has"),
+        "{status}"
+    );
+}
+
+pub async fn one_object_silences_every_conversation(scene: Arc<Scene>) {
+    let pods = scene.serve().await;
+    let mut all = vigil();
+    all["spec"]["session"] = json!("*");
+    all["spec"]["takeover"] = json!(true);
+    all["spec"]["by"] = json!("ana@cafe.example");
+    scene.kubectl.apply(&[&all]).await;
+    wait_for_status(&scene, "phase is Active", |status| {
+        status["phase"] == "Active"
+    })
+    .await;
+    for (person, wamid) in [(ANA, "wamid.1"), ("5511999990001", "wamid.2")] {
+        scene.say(&pods[0], person, wamid, "hello?").await;
+        scene.wait_for_outcomes(wamid, &["vigil"]).await;
+    }
+    assert!(scene.graph.sent_to(ANA).is_empty());
+    patch(&scene, GIVE_BACK).await;
+    wait_for_status(&scene, "phase is Released", |status| {
+        status["phase"] == "Released"
+    })
+    .await;
+    assert_eq!(
+        scene.converse(&pods[1], ANA, "wamid.3", "now?").await,
+        Model::echo("now?")
+    );
 }
 
 fn vigil() -> Value {

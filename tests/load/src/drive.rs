@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -90,6 +90,11 @@ impl Load {
 
 /// A webhook with one text message, as Meta's documentation of the Cloud API has it.
 fn webhook(number: usize) -> Vec<u8> {
+    // Whoever wrote long ago may not be answered.
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
     let person = format!("55119{:08}", number % PEOPLE);
     json!({
         "object": "whatsapp_business_account",
@@ -98,7 +103,7 @@ fn webhook(number: usize) -> Vec<u8> {
             "metadata": {"display_phone_number": "15550000000", "phone_number_id": "1055"},
             "contacts": [{"profile": {"name": "Guest"}, "wa_id": person}],
             "messages": [{
-                "from": person, "id": format!("wamid.{number}"), "timestamp": "1790000000",
+                "from": person, "id": format!("wamid.{number}"), "timestamp": now.to_string(),
                 "type": "text", "text": {"body": "a flat white, please"},
             }],
         }}]}],

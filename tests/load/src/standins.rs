@@ -67,7 +67,14 @@ async fn complete() -> Json<Value> {
 }
 
 /// The Cloud API's messages, as Meta's reference has the response.
-async fn message(State(replies): State<Arc<Replies>>) -> Json<Value> {
+async fn message(
+    State(replies): State<Arc<Replies>>,
+    Json(message): Json<Value>,
+) -> Json<Value> {
+    // That a message was read is no message.
+    if message.get("status").is_some() {
+        return Json(json!({"success": true}));
+    }
     replies.count.fetch_add(1, Ordering::AcqRel);
     replies.room.add_permits(1);
     Json(json!({"messaging_product": "whatsapp", "messages": [{"id": "wamid.reply"}]}))

@@ -66,6 +66,7 @@ struct Entry {
     person: String,
     key: Option<String>,
     order: Order,
+    refunded: bool,
 }
 
 impl Orders {
@@ -116,6 +117,7 @@ impl Orders {
             person: person.to_owned(),
             key: key.map(str::to_owned),
             order: order.clone(),
+            refunded: false,
         });
         Ok(order)
     }
@@ -127,6 +129,23 @@ impl Orders {
             .iter()
             .find(|entry| entry.order.number == number)
             .map(|entry| entry.order.clone())
+    }
+
+    /// Gives the price of an order back, once.
+    ///
+    /// # Errors
+    /// Why there is nothing to give back, in words.
+    pub(crate) fn refund(&self, number: u64) -> Result<Order, String> {
+        let mut book = self.book();
+        let entry = book
+            .entries
+            .iter_mut()
+            .find(|entry| entry.order.number == number)
+            .ok_or_else(|| format!("there is no order {number}"))?;
+        if std::mem::replace(&mut entry.refunded, true) {
+            return Err(format!("order {number} was refunded before"));
+        }
+        Ok(entry.order.clone())
     }
 
     /// What is known of somebody.
@@ -170,6 +189,15 @@ mod tests {
         assert_eq!((order.number, order.price.as_str()), (1, "9.20 €"));
         assert_eq!(orders.find(1).unwrap().drink, "flat white");
         assert!(orders.find(2).is_none());
+    }
+
+    #[test]
+    fn an_order_is_refunded_once() {
+        let orders = Orders::default();
+        orders.place("ana", None, &wish("tea", 1)).unwrap();
+        assert_eq!(orders.refund(1).unwrap().number, 1);
+        assert!(orders.refund(1).unwrap_err().contains("before"));
+        assert!(orders.refund(2).unwrap_err().contains("no order 2"));
     }
 
     #[test]

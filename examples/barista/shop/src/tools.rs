@@ -55,6 +55,14 @@ struct OrderStatus {
     ready_in_minutes: u32,
 }
 
+/// What was given back.
+#[derive(Serialize, JsonSchema)]
+struct Refund {
+    number: u64,
+    /// How much.
+    refunded: String,
+}
+
 #[tool_router]
 impl ShopTools {
     pub(crate) fn new(orders: Arc<Orders>) -> Self {
@@ -89,6 +97,18 @@ impl ShopTools {
             drink: order.drink.to_owned(),
             quantity: order.quantity,
             ready_in_minutes: order.ready_in_minutes,
+        }))
+    }
+
+    #[tool(description = "Gives the price of an order back, by its number.")]
+    async fn refund_order(
+        &self,
+        Parameters(WhichOrder { number }): Parameters<WhichOrder>,
+    ) -> Result<Json<Refund>, String> {
+        let order = self.orders.refund(number)?;
+        Ok(Json(Refund {
+            number,
+            refunded: order.price,
         }))
     }
 }

@@ -80,7 +80,7 @@ async fn its_tools_are_listed_and_called() {
         .iter()
         .map(|tool| tool["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["menu_list", "order_status"]);
+    assert_eq!(names, ["menu_list", "order_status", "refund_order"]);
     let called = mcp(
         &address,
         "tools/call",

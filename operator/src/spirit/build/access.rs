@@ -1,21 +1,28 @@
 //! Who the pods are and what they may ask of the API server.
 
 use super::{Blueprint, child_name};
-use k8s_openapi::api::{
-    core::v1::ServiceAccount,
-    rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject},
+use k8s_openapi::{
+    api::{
+        core::v1::ServiceAccount,
+        rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject},
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 
 pub(super) fn service_account(blueprint: &Blueprint<'_>) -> ServiceAccount {
+    let annotations = &blueprint.spirit.spec.runtime.service_account_annotations;
     ServiceAccount {
-        metadata: blueprint.metadata(),
+        metadata: ObjectMeta {
+            annotations: (!annotations.is_empty()).then(|| annotations.clone()),
+            ..blueprint.metadata()
+        },
         // Only where a pod asks for its token.
         automount_service_account_token: Some(false),
         ..Default::default()
     }
 }
 
-/// Vigils and Rites of its namespace, and nothing else: not even the Secrets that the pods mount.
+/// Vigils and Rites of its namespace, its own Spirit, and nothing else: not even the Secrets that the pods mount.
 pub(super) fn role(blueprint: &Blueprint<'_>) -> Role {
     let rule = |resources: &[&str], verbs: &[&str]| PolicyRule {
         api_groups: Some(vec!["eywa.dev".to_owned()]),
@@ -28,6 +35,25 @@ pub(super) fn role(blueprint: &Blueprint<'_>) -> Role {
         rules: Some(vec![
             rule(&["vigils", "rites"], &["get", "list", "watch"]),
             rule(&["vigils/status", "rites/status"], &["patch"]),
+            // Only its own Spirit, to say there when a channel refuses its credentials.
+            PolicyRule {
+                resource_names: Some(vec![blueprint.name.to_owned()]),
+                ..rule(&["spirits"], &["get"])
+            },
+            PolicyRule {
+                resource_names: Some(vec![blueprint.name.to_owned()]),
+                ..rule(&["spirits/status"], &["patch"])
+            },
+            // Those of conversations that were taken over on the desk, or that the Spirit wants taken.
+            rule(&["vigils"], &["create", "patch", "delete"]),
+            // Those of calls that wait for a human's yes.
+            rule(&["rites"], &["create", "delete"]),
+            PolicyRule {
+                api_groups: Some(vec!["events.k8s.io".to_owned()]),
+                resources: Some(owned(&["events"])),
+                verbs: owned(&["create"]),
+                ..Default::default()
+            },
         ]),
     }
 }

@@ -1,7 +1,7 @@
 //! The pods of a Spirit.
 
 use super::{
-    ADMIN_PORT, Blueprint, CONFIG_HASH, HTTP_PORT, SECRETS_HASH, child_name,
+    ADMIN_PORT, Blueprint, CONFIG_HASH, DESK_PORT, HTTP_PORT, SECRETS_HASH, child_name,
     configuration::CONFIG_FILE,
 };
 use crate::pods::{container_security, pod_security};
@@ -121,7 +121,11 @@ fn container(blueprint: &Blueprint<'_>) -> Container {
         ]),
         env: Some(environment(&runtime.env)),
         lifecycle: lifecycle(blueprint),
-        ports: Some(vec![port("http", HTTP_PORT), port("admin", ADMIN_PORT)]),
+        ports: Some(vec![
+            port("http", HTTP_PORT),
+            port("desk", DESK_PORT),
+            port("admin", ADMIN_PORT),
+        ]),
         readiness_probe: Some(Probe {
             period_seconds: Some(2),
             failure_threshold: Some(2),

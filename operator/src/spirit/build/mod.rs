@@ -7,7 +7,7 @@ mod network;
 mod scaling;
 
 use crate::settings::Settings;
-use eywa_crds::Spirit;
+use eywa_crds::{Spirit, runtime_config::PodIdentities};
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
@@ -32,6 +32,8 @@ pub const CONFIG_HASH: &str = "eywa.dev/config-hash";
 pub const SECRETS_HASH: &str = "eywa.dev/secrets-hash";
 /// The port of webhooks and Pulses.
 pub const HTTP_PORT: i32 = 8080;
+/// The port of the desk.
+pub const DESK_PORT: i32 = 8081;
 /// The port of probes and metrics.
 pub const ADMIN_PORT: i32 = 9090;
 
@@ -51,6 +53,8 @@ pub struct Blueprint<'a> {
     pub config: &'a str,
     /// The hash of that configuration.
     pub config_hash: &'a str,
+    /// Which clouds' identities of pods they use.
+    pub pod_identities: PodIdentities,
     /// The Secrets to mount, and of each the keys that are referred to.
     pub secrets: &'a BTreeMap<String, BTreeSet<String>>,
     /// One hash over the values of all those keys.

@@ -1,6 +1,6 @@
 //! Where the pods are reached, and where their traffic may go.
 
-use super::{ADMIN_PORT, Blueprint, HTTP_PORT, selector};
+use super::{ADMIN_PORT, Blueprint, DESK_PORT, HTTP_PORT, selector};
 use k8s_openapi::{
     api::{
         core::v1::{Service, ServicePort, ServiceSpec},
@@ -17,12 +17,10 @@ pub(super) fn service(blueprint: &Blueprint<'_>) -> Service {
         metadata: blueprint.metadata(),
         spec: Some(ServiceSpec {
             selector: Some(selector(blueprint.name)),
-            ports: Some(vec![ServicePort {
-                name: Some("http".to_owned()),
-                port: HTTP_PORT,
-                target_port: Some(IntOrString::String("http".to_owned())),
-                ..Default::default()
-            }]),
+            ports: Some(vec![
+                service_port("http", HTTP_PORT),
+                service_port("desk", DESK_PORT),
+            ]),
             ..Default::default()
         }),
         ..Default::default()
@@ -33,51 +31,103 @@ pub(super) fn service(blueprint: &Blueprint<'_>) -> Service {
 /// the metadata services that hand out a node's credentials.
 ///
 /// Three rules, since an address block does not match pods and the API server in every network plugin: the ports of
-/// DNS and TLS anywhere (metadata services have neither), pods anywhere, and every other address but link-local.
+/// DNS and TLS anywhere (metadata services have neither), pods anywhere, and every other address but link-local. A fourth
+/// is for pods that use the identity which a cloud gives them.
 pub(super) fn policy(blueprint: &Blueprint<'_>) -> NetworkPolicy {
-    let block = |cidr: &str, except: &[&str]| NetworkPolicyPeer {
-        ip_block: Some(IPBlock {
-            cidr: cidr.to_owned(),
-            except: Some(except.iter().map(|&cidr| cidr.to_owned()).collect()),
-        }),
-        ..Default::default()
-    };
     let pods = NetworkPolicyPeer {
         namespace_selector: Some(LabelSelector::default()),
         ..Default::default()
     };
+    let mut egress = vec![
+        NetworkPolicyEgressRule {
+            ports: Some(vec![
+                port("UDP", 53),
+                port("TCP", 53),
+                port("TCP", 443),
+                port("TCP", 6443),
+            ]),
+            ..Default::default()
+        },
+        NetworkPolicyEgressRule {
+            to: Some(vec![pods]),
+            ..Default::default()
+        },
+        NetworkPolicyEgressRule {
+            to: Some(vec![
+                block("0.0.0.0/0", &["169.254.0.0/16"]),
+                block("::/0", &["fd00:ec2::/32", "fe80::/10"]),
+            ]),
+            ..Default::default()
+        },
+    ];
+    egress.extend(identity(blueprint));
     NetworkPolicy {
         metadata: blueprint.metadata(),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(blueprint.pods()),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
             ingress: Some(vec![NetworkPolicyIngressRule {
-                ports: Some(vec![port("TCP", HTTP_PORT), port("TCP", ADMIN_PORT)]),
+                ports: Some(vec![
+                    port("TCP", HTTP_PORT),
+                    port("TCP", DESK_PORT),
+                    port("TCP", ADMIN_PORT),
+                ]),
                 ..Default::default()
             }]),
-            egress: Some(vec![
-                NetworkPolicyEgressRule {
-                    ports: Some(vec![
-                        port("UDP", 53),
-                        port("TCP", 53),
-                        port("TCP", 443),
-                        port("TCP", 6443),
-                    ]),
-                    ..Default::default()
-                },
-                NetworkPolicyEgressRule {
-                    to: Some(vec![pods]),
-                    ..Default::default()
-                },
-                NetworkPolicyEgressRule {
-                    to: Some(vec![
-                        block("0.0.0.0/0", &["169.254.0.0/16"]),
-                        block("::/0", &["fd00:ec2::/32", "fe80::/10"]),
-                    ]),
-                    ..Default::default()
-                },
-            ]),
+            egress: Some(egress),
         }),
+    }
+}
+
+/// Where a cloud gives pods their identity.
+///
+/// Source: Amazon EKS User Guide, "Learn how EKS Pod Identity grants pods access to AWS services"; Google Kubernetes
+/// Engine, "Control communication between Pods and Services using network policies", on Workload Identity Federation.
+fn identity(blueprint: &Blueprint<'_>) -> Option<NetworkPolicyEgressRule> {
+    let mut places = Vec::new();
+    let mut ports = vec![80];
+    if blueprint.pod_identities.aws {
+        places.extend([
+            block("169.254.170.23/32", &[]),
+            block("fd00:ec2::23/128", &[]),
+        ]);
+    }
+    if blueprint.pod_identities.google {
+        places.extend([
+            block("169.254.169.254/32", &[]),
+            block("169.254.169.252/32", &[]),
+        ]);
+        ports.push(988);
+    }
+    (!places.is_empty()).then(|| NetworkPolicyEgressRule {
+        to: Some(places),
+        ports: Some(
+            ports
+                .into_iter()
+                .map(|number| port("TCP", number))
+                .collect(),
+        ),
+    })
+}
+
+fn block(cidr: &str, except: &[&str]) -> NetworkPolicyPeer {
+    NetworkPolicyPeer {
+        ip_block: Some(IPBlock {
+            cidr: cidr.to_owned(),
+            except: (!except.is_empty())
+                .then(|| except.iter().map(|&cidr| cidr.to_owned()).collect()),
+        }),
+        ..Default::default()
+    }
+}
+
+/// A port of the Service, to the container's port of the same name.
+fn service_port(name: &str, port: i32) -> ServicePort {
+    ServicePort {
+        name: Some(name.to_owned()),
+        port,
+        target_port: Some(IntOrString::String(name.to_owned())),
+        ..Default::default()
     }
 }
 

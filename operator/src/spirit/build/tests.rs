@@ -18,6 +18,20 @@ fn spirit(runtime: Value) -> Spirit {
 }
 
 fn children(runtime: Value, default_redis: Option<&SecretString>, sets_replicas: bool) -> Children {
+    children_with(
+        runtime,
+        default_redis,
+        sets_replicas,
+        PodIdentities::default(),
+    )
+}
+
+fn children_with(
+    runtime: Value,
+    default_redis: Option<&SecretString>,
+    sets_replicas: bool,
+    pod_identities: PodIdentities,
+) -> Children {
     let settings = Settings::try_parse_from([
         "eywa-operator",
         "--runtime-image=eywa-runtime:test",
@@ -45,6 +59,7 @@ fn children(runtime: Value, default_redis: Option<&SecretString>, sets_replicas:
         settings: &settings,
         config: r#"{"version":1}"#,
         config_hash: "c0ffee",
+        pod_identities,
         secrets: &BTreeMap::from([
             (
                 "wa".to_owned(),
@@ -78,6 +93,37 @@ fn who_the_pods_are_and_what_they_may_do() {
 fn where_the_pods_are_reached_and_may_reach() {
     let children = children(json!({}), None, true);
     insta::assert_yaml_snapshot!((children.service, children.network_policy));
+}
+
+#[test]
+fn an_identity_of_a_cloud_is_the_pods_and_its_place_alone_is_opened() {
+    let annotations = json!({"serviceAccountAnnotations": {
+        "eks.amazonaws.com/role-arn": "arn:aws:iam::111122223333:role/barista"
+    }});
+    let account = children(annotations, None, true).service_account;
+    assert_eq!(
+        account.metadata.annotations.unwrap()["eks.amazonaws.com/role-arn"],
+        "arn:aws:iam::111122223333:role/barista"
+    );
+    let opened = |aws, google| {
+        let identities = PodIdentities { aws, google };
+        let policy = children_with(json!({}), None, true, identities).network_policy;
+        let egress = policy.spec.unwrap().egress.unwrap();
+        let rule = egress.get(3)?;
+        let places: Vec<String> = (rule.to.iter().flatten())
+            .map(|peer| peer.ip_block.as_ref().unwrap().cidr.clone())
+            .collect();
+        Some(places.join(" "))
+    };
+    assert_eq!(opened(false, false), None);
+    assert_eq!(
+        opened(true, false).unwrap(),
+        "169.254.170.23/32 fd00:ec2::23/128"
+    );
+    assert_eq!(
+        opened(false, true).unwrap(),
+        "169.254.169.254/32 169.254.169.252/32"
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use eywa_guard::{
 };
 use eywa_weave::{
     SpiritName,
-    ports::action::{Action, ActionError, Call},
+    ports::action::{Action, ActionError, Call, Done},
     spirit::Facts,
     tool::Tool,
 };
@@ -151,7 +151,7 @@ impl Action for HttpAction {
         &self.tool
     }
 
-    async fn call(&self, call: Call<'_>) -> Result<String, ActionError> {
+    async fn call(&self, call: Call<'_>) -> Result<Done, ActionError> {
         let mut url = self
             .url(call)
             .map_err(|error| ActionError(format!("the request cannot be made: {error}")))?;
@@ -176,12 +176,13 @@ impl Action for HttpAction {
         let status = answer.status();
         let text = self.read(answer).await;
         match (status.is_success(), text) {
-            (true, Ok(text)) if text.is_empty() => Ok(format!("It is done ({status}).")),
-            (true, Ok(text)) => Ok(text),
+            (true, Ok(text)) if text.is_empty() => Ok(format!("It is done ({status}).").into()),
+            (true, Ok(text)) => Ok(text.into()),
             // It said that it is done; only its words are lost.
             (true, Err(error)) => Ok(format!(
                 "It is done ({status}), but the answer could not be read: {error}."
-            )),
+            )
+            .into()),
             (false, Ok(text)) if !text.is_empty() => Err(ActionError(format!(
                 "the server refused it ({status}): {text}"
             ))),
@@ -275,7 +276,9 @@ mod tests {
                 arguments: &arguments,
             })
             .await;
-        called.map_err(|error| error.to_string())
+        called
+            .map(|done| done.said)
+            .map_err(|error| error.to_string())
     }
 
     async fn seen(server: &MockServer) -> Request {

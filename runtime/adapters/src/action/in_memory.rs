@@ -5,7 +5,7 @@ use std::{fmt, future::Future};
 use async_trait::async_trait;
 use eywa_weave::{
     Pulse,
-    ports::action::{Action, ActionError, Call},
+    ports::action::{Action, ActionError, Call, Done},
     tool::{InvalidSchema, Tool, ToolSpec},
 };
 use futures::future::BoxFuture;
@@ -76,13 +76,13 @@ impl Action for InMemoryAction {
         &self.tool
     }
 
-    async fn call(&self, call: Call<'_>) -> Result<String, ActionError> {
+    async fn call(&self, call: Call<'_>) -> Result<Done, ActionError> {
         let made = Made {
             pulse: call.pulse.clone(),
             id: call.id.to_owned(),
             arguments: call.arguments.clone(),
         };
         self.made.lock().push(made.clone());
-        (self.make)(made).await
+        (self.make)(made).await.map(Done::from)
     }
 }

@@ -180,4 +180,16 @@ impl Bond for InMemoryBond {
         }
         Ok(held)
     }
+
+    async fn busy(&self, sessions: &[SessionKey]) -> Result<Vec<bool>, StoreError> {
+        let (state, now) = (self.0.lock(), Instant::now());
+        let held = |session: &SessionKey| {
+            let held = state.sessions.get(session)?.held.as_ref()?;
+            Some(held.until > now)
+        };
+        Ok(sessions
+            .iter()
+            .map(|session| held(session).unwrap_or(false))
+            .collect())
+    }
 }

@@ -4,8 +4,12 @@
 mod in_memory;
 #[cfg(feature = "bond-redis")]
 mod redis;
+#[cfg(feature = "bond-redlock")]
+mod redlock;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryBond;
 #[cfg(feature = "bond-redis")]
 pub use redis::RedisBond;
+#[cfg(feature = "bond-redlock")]
+pub use redlock::{FEWEST_SERVERS, RedlockBond, TooFewServers};

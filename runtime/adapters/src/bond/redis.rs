@@ -1,7 +1,8 @@
 //! A Bond in one Redis.
 //!
 //! With one Redis the Bond is as safe as that Redis: after a failover to a replica that had not heard of it, two may hold
-//! it until the first extends. The fences keep the first from writing after the second has.
+//! it until the first extends. The fences keep the first from writing after the second has. A Bond by majority of several
+//! servers closes that window: feature `bond-redlock`.
 
 use std::time::Duration;
 
@@ -18,10 +19,10 @@ use crate::redis::{LazyScript, Redis, millis, script};
 
 static ACQUIRE: LazyScript = script!("bond_acquire.lua");
 static ACQUIRE_OR_WAIT: LazyScript = script!("bond_acquire_or_wait.lua");
-static EXTEND: LazyScript = script!("bond_extend.lua");
-static LINE: LazyScript = script!("bond_line.lua");
+pub(super) static EXTEND: LazyScript = script!("bond_extend.lua");
+pub(super) static LINE: LazyScript = script!("bond_line.lua");
 static RELEASE_OR_NEXT: LazyScript = script!("bond_release_or_next.lua");
-static RELEASE: LazyScript = script!("bond_release.lua");
+pub(super) static RELEASE: LazyScript = script!("bond_release.lua");
 
 /// A Bond in one Redis, for every pod that uses the same Redis and [`Scope`](crate::redis::Scope).
 #[derive(Clone, Debug)]
@@ -47,16 +48,35 @@ impl RedisBond {
     }
 }
 
-fn token() -> String {
+/// Which of these sessions' Bonds are held on this server.
+pub(super) async fn busy_on(
+    redis: &Redis,
+    sessions: &[SessionKey],
+) -> Result<Vec<bool>, StoreError> {
+    let scope = redis.scope();
+    let keys: Vec<String> = sessions
+        .iter()
+        .map(|session| scope.of("bond", session))
+        .collect();
+    let Some(first) = keys.first() else {
+        return Ok(Vec::new());
+    };
+    let mut look = redis::cmd("MGET");
+    look.arg(&keys);
+    let tokens: Vec<Option<String>> = redis.run(&look, first).await?;
+    Ok(tokens.iter().map(Option::is_some).collect())
+}
+
+pub(super) fn token() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
 
 /// As many as there may be in a line, of the number that was asked for: Redis counts in signed numbers.
-fn at_most(tickets: usize) -> usize {
+pub(super) fn at_most(tickets: usize) -> usize {
     tickets.min(LONGEST_LINE + 1)
 }
 
-fn tickets(ids: Vec<String>) -> Vec<PulseId> {
+pub(super) fn tickets(ids: Vec<String>) -> Vec<PulseId> {
     ids.into_iter().map(PulseId::from).collect()
 }
 
@@ -147,5 +167,9 @@ impl Bond for RedisBond {
         let mut call = RELEASE.with(&[&key]);
         call.arg(&guard.token);
         self.redis.eval(&RELEASE, &call, &key).await
+    }
+
+    async fn busy(&self, sessions: &[SessionKey]) -> Result<Vec<bool>, StoreError> {
+        busy_on(&self.redis, sessions).await
     }
 }

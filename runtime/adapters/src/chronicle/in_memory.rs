@@ -5,7 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use async_trait::async_trait;
 use eywa_weave::{
     PulseId, SessionKey, StoreError,
-    ports::chronicle::{Chronicle, Entry},
+    ports::{
+        chronicle::{Chronicle, Deed, Entry},
+        vigil::Target,
+    },
 };
 
 use super::NEWEST;
@@ -13,7 +16,10 @@ use crate::in_memory::Shared;
 
 /// A Chronicle for one process. Keeps the newest [`NEWEST`] entries of each session.
 #[derive(Debug, Default)]
-pub struct InMemoryChronicle(Shared<HashMap<SessionKey, VecDeque<Entry>>>);
+pub struct InMemoryChronicle {
+    entries: Shared<HashMap<SessionKey, VecDeque<Entry>>>,
+    deeds: Shared<HashMap<Target, VecDeque<Deed>>>,
+}
 
 impl InMemoryChronicle {
     /// An empty Chronicle.
@@ -26,7 +32,7 @@ impl InMemoryChronicle {
 #[async_trait]
 impl Chronicle for InMemoryChronicle {
     async fn append(&self, entry: &Entry) -> Result<(), StoreError> {
-        let mut sessions = self.0.lock();
+        let mut sessions = self.entries.lock();
         let entries = sessions.entry(entry.session.clone()).or_default();
         if entries.len() == NEWEST {
             entries.pop_front();
@@ -35,8 +41,31 @@ impl Chronicle for InMemoryChronicle {
         Ok(())
     }
 
+    async fn did(&self, deed: &Deed) -> Result<(), StoreError> {
+        let mut about = self.deeds.lock();
+        let deeds = about.entry(deed.about.clone()).or_default();
+        if deeds.contains(deed) {
+            return Ok(());
+        }
+        if deeds.len() == NEWEST {
+            deeds.pop_front();
+        }
+        let place = deeds.partition_point(|known| known.at <= deed.at);
+        deeds.insert(place, deed.clone());
+        Ok(())
+    }
+
+    async fn deeds(&self, about: &Target, most: usize) -> Result<Vec<Deed>, StoreError> {
+        let all = self.deeds.lock();
+        let Some(deeds) = all.get(about) else {
+            return Ok(Vec::new());
+        };
+        let skipped = deeds.len().saturating_sub(most);
+        Ok(deeds.iter().skip(skipped).cloned().collect())
+    }
+
     async fn of_pulse(&self, id: &PulseId) -> Result<Vec<Entry>, StoreError> {
-        let sessions = self.0.lock();
+        let sessions = self.entries.lock();
         Ok(sessions
             .values()
             .flatten()
@@ -50,7 +79,7 @@ impl Chronicle for InMemoryChronicle {
         session: &SessionKey,
         most: usize,
     ) -> Result<Vec<Entry>, StoreError> {
-        let sessions = self.0.lock();
+        let sessions = self.entries.lock();
         let Some(entries) = sessions.get(session) else {
             return Ok(Vec::new());
         };

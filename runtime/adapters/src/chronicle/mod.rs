@@ -2,6 +2,8 @@
 
 #[cfg(feature = "in-memory")]
 mod in_memory;
+#[cfg(feature = "chronicle-mongodb")]
+mod mongodb;
 #[cfg(feature = "chronicle-redb")]
 pub(crate) mod redb;
 #[cfg(feature = "chronicle-redis")]
@@ -11,6 +13,8 @@ mod redis;
 pub use in_memory::InMemoryChronicle;
 #[cfg(feature = "chronicle-redb")]
 pub use redb::RedbChronicle;
+#[cfg(feature = "chronicle-mongodb")]
+pub use mongodb::MongoChronicle;
 #[cfg(feature = "chronicle-redis")]
 pub use redis::RedisChronicle;
 

@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use eywa_weave::{
     PulseId, SessionKey, StoreError,
-    ports::chronicle::{Chronicle, Entry},
+    ports::{
+        chronicle::{Chronicle, Deed, Entry},
+        vigil::Target,
+    },
 };
 use redb::{ReadableTable, TableDefinition};
 
@@ -17,6 +20,10 @@ const ENTRIES: TableDefinition<'static, (&str, &str, u64), &[u8]> =
 /// The same entries by Pulse: their session's name and their number there. An id belongs to one session.
 const BY_PULSE: TableDefinition<'static, (&str, &str, u64), &str> =
     TableDefinition::new("chronicle_pulses");
+
+/// What people did with a target, by its time (in ms) and its id, as JSON.
+const DEEDS: TableDefinition<'static, (&str, &str, i64, &str), &[u8]> =
+    TableDefinition::new("deeds");
 
 /// A Chronicle in a file. Keeps the newest [`NEWEST`] entries of a session for 90 days after the last.
 #[derive(Clone, Debug)]
@@ -33,7 +40,26 @@ impl RedbChronicle {
 pub(crate) fn make(txn: &Txn<'_>) -> Result<(), Failed> {
     txn.table(ENTRIES)?;
     txn.table(BY_PULSE)?;
+    txn.table(DEEDS)?;
     Ok(())
+}
+
+/// All deeds about a target, oldest first: time, id and JSON of each.
+fn whole_deeds(
+    deeds: &impl ReadableTable<(&'static str, &'static str, i64, &'static str), &'static [u8]>,
+    spirit: &str,
+    about: &str,
+) -> Result<Vec<(i64, String, Vec<u8>)>, Failed> {
+    let mut found = Vec::new();
+    for deed in deeds.range((spirit, about, i64::MIN, "")..)? {
+        let (key, json) = deed?;
+        let (of, target, at, id) = key.value();
+        if (of, target) != (spirit, about) {
+            break;
+        }
+        found.push((at, id.to_owned(), json.value().to_vec()));
+    }
+    Ok(found)
 }
 
 /// Forgets what was done in a session.
@@ -47,6 +73,10 @@ pub(crate) fn forget(txn: &Txn<'_>, spirit: &str, session: &str) -> Result<(), F
     for (number, pulse) in old {
         entries.remove((spirit, session, number))?;
         by_pulse.remove((spirit, pulse.as_str(), number))?;
+    }
+    let mut deeds = txn.table(DEEDS)?;
+    for (at, id, _) in whole_deeds(&deeds, spirit, session)? {
+        deeds.remove((spirit, session, at, id.as_str()))?;
     }
     Ok(())
 }
@@ -89,6 +119,38 @@ impl Chronicle for RedbChronicle {
                     }
                 }
                 touch(txn, &spirit, &session, now())
+            })
+            .await
+    }
+
+    async fn did(&self, deed: &Deed) -> Result<(), StoreError> {
+        let (spirit, about) = (self.0.spirit(), deed.about.to_string());
+        let (at, id, json) = (deed.at.as_millisecond(), deed.id.clone(), encode(deed)?);
+        self.0
+            .write(move |txn| {
+                let mut deeds = txn.table(DEEDS)?;
+                deeds.insert((&*spirit, about.as_str(), at, id.as_str()), json.as_slice())?;
+                let known: Vec<(i64, String)> = whole_deeds(&deeds, &spirit, &about)?
+                    .into_iter()
+                    .map(|(at, id, _)| (at, id))
+                    .collect();
+                for (at, id) in known.iter().take(known.len().saturating_sub(NEWEST)) {
+                    deeds.remove((&*spirit, about.as_str(), *at, id.as_str()))?;
+                }
+                touch(txn, &spirit, &about, now())
+            })
+            .await
+    }
+
+    async fn deeds(&self, about: &Target, most: usize) -> Result<Vec<Deed>, StoreError> {
+        let (spirit, about) = (self.0.spirit(), about.to_string());
+        self.0
+            .read(move |txn| {
+                let all = whole_deeds(&txn.open_table(DEEDS)?, &spirit, &about)?;
+                all[all.len().saturating_sub(most)..]
+                    .iter()
+                    .map(|(_, _, json)| decode(|| format!("deeds {about}"), json))
+                    .collect()
             })
             .await
     }

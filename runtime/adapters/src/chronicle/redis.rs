@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use eywa_weave::{
     PulseId, SessionKey, StoreError,
     ports::{
-        chronicle::{Chronicle, Entry},
+        chronicle::{Chronicle, Deed, Entry},
         inbox::REMEMBERED,
+        vigil::Target,
     },
 };
 
@@ -73,6 +74,43 @@ impl Chronicle for RedisChronicle {
             .arg(entry.session.to_string())
             .arg(millis(REMEMBERED));
         self.redis.eval(&APPEND, &call, &key).await
+    }
+
+    async fn did(&self, deed: &Deed) -> Result<(), StoreError> {
+        let key = self.redis.scope().of("deeds", &deed.about);
+        let mut write = redis::pipe();
+        write
+            .cmd("ZADD")
+            .arg(&key)
+            .arg("NX")
+            .arg(deed.at.as_millisecond())
+            .arg(encode(deed, &key)?)
+            .ignore();
+        write
+            .cmd("ZREMRANGEBYRANK")
+            .arg(&key)
+            .arg(0)
+            .arg(format!("-{}", self.newest.saturating_add(1)))
+            .ignore();
+        write
+            .cmd("PEXPIRE")
+            .arg(&key)
+            .arg(millis(self.ttl))
+            .ignore();
+        self.redis.run_all(&write, &key).await
+    }
+
+    async fn deeds(&self, about: &Target, most: usize) -> Result<Vec<Deed>, StoreError> {
+        if most == 0 {
+            return Ok(Vec::new());
+        }
+        let key = self.redis.scope().of("deeds", about);
+        let mut read = redis::cmd("ZRANGE");
+        read.arg(&key)
+            .arg(format!("-{}", most.min(self.newest)))
+            .arg(-1);
+        let deeds: Vec<String> = self.redis.run(&read, &key).await?;
+        decode_all(&deeds, &key)
     }
 
     async fn of_pulse(&self, id: &PulseId) -> Result<Vec<Entry>, StoreError> {

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "in-memory")]
 mod in_memory;
+#[cfg(feature = "echoes-mongodb")]
+mod mongodb;
 #[cfg(feature = "echoes-redb")]
 pub(crate) mod redb;
 #[cfg(feature = "echoes-redis")]
@@ -11,6 +13,8 @@ mod redis;
 pub use in_memory::InMemoryEchoes;
 #[cfg(feature = "echoes-redb")]
 pub use redb::RedbEchoes;
+#[cfg(feature = "echoes-mongodb")]
+pub use mongodb::MongoEchoes;
 #[cfg(feature = "echoes-redis")]
 pub use redis::RedisEchoes;
 

@@ -1,7 +1,7 @@
 //! An embedder without a model: texts are near when they share words.
 
 use async_trait::async_trait;
-use eywa_weave::ports::lore::{Embedder, EmbedderError};
+use eywa_weave::ports::lore::{Embedder, EmbedderError, Embeddings, Purpose};
 
 /// Hashes a text's words, and the triples of letters in them, into a vector: the hashing trick (Weinberger et al., 2009).
 /// It knows nothing of meaning, needs no network and costs nothing; texts are near when they share words or stems.
@@ -67,8 +67,11 @@ impl Embedder for HashingEmbedder {
         self.dimensions
     }
 
-    async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedderError> {
-        Ok(texts.iter().map(|text| self.vector(text)).collect())
+    async fn embed(&self, texts: &[&str], _: Purpose) -> Result<Embeddings, EmbedderError> {
+        Ok(Embeddings {
+            vectors: texts.iter().map(|text| self.vector(text)).collect(),
+            tokens: 0,
+        })
     }
 }
 

@@ -337,6 +337,7 @@ mod tests {
             content: Content::text("hello"),
             received_at: Timestamp::UNIX_EPOCH,
             reply_to: serde_json::Value::Null,
+            resumes: None,
         }
     }
 

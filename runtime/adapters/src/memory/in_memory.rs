@@ -7,11 +7,12 @@ use eywa_weave::{
     SessionKey, StoreError,
     ports::{
         bond::Fence,
-        memory::{Memory, Recollection, Tally},
+        memory::{Heard, Memory, Recollection, Tally},
     },
 };
 use tokio::time::Instant;
 
+use super::HEARD_FOR;
 use crate::in_memory::Shared;
 
 /// A Memory for one process. TTLs and windows run by tokio's clock, so a test that pauses time decides when they end.
@@ -22,6 +23,7 @@ pub struct InMemoryMemory(Shared<State>);
 struct State {
     kept: HashMap<SessionKey, Kept>,
     tallies: HashMap<(SessionKey, Tally), Count>,
+    heard: HashMap<SessionKey, (Instant, Heard)>,
 }
 
 #[derive(Debug)]
@@ -84,6 +86,26 @@ impl Memory for InMemoryMemory {
         };
         state.kept.insert(session.clone(), kept);
         Ok(())
+    }
+
+    async fn hear(&self, session: &SessionKey, heard: &Heard) -> Result<(), StoreError> {
+        let mut state = self.0.lock();
+        let kept = state
+            .heard
+            .entry(session.clone())
+            .or_insert_with(|| (Instant::now(), heard.clone()));
+        if kept.1.at <= heard.at {
+            *kept = (Instant::now() + HEARD_FOR, heard.clone());
+        }
+        Ok(())
+    }
+
+    async fn last_heard(&self, session: &SessionKey) -> Result<Option<Heard>, StoreError> {
+        let state = self.0.lock();
+        let heard = state.heard.get(session);
+        Ok(heard
+            .filter(|(until, _)| *until > Instant::now())
+            .map(|(_, heard)| heard.clone()))
     }
 
     async fn tally(&self, session: &SessionKey, tally: Tally, add: u64) -> Result<u64, StoreError> {

@@ -13,3 +13,7 @@ pub use in_memory::InMemoryMemory;
 pub use redb::RedbMemory;
 #[cfg(feature = "memory-redis")]
 pub use redis::RedisMemory;
+
+#[cfg(any(feature = "in-memory", feature = "memory-redis"))]
+/// How long it is known when and from where a person last wrote.
+const HEARD_FOR: std::time::Duration = std::time::Duration::from_secs(90 * 24 * 60 * 60);

@@ -7,7 +7,7 @@ use eywa_weave::{
     SessionKey, StoreError,
     ports::{
         bond::Fence,
-        memory::{Memory, Recollection, Tally},
+        memory::{Heard, Memory, Recollection, Tally},
     },
 };
 use redb::{ReadableTable, TableDefinition};
@@ -20,6 +20,9 @@ const KEPT: TableDefinition<'static, (&str, &str), (u64, &[u8])> = TableDefiniti
 /// Counts: until when (in ms), and the sum.
 const TALLIES: TableDefinition<'static, (&str, &str, &str), (u64, u64)> =
     TableDefinition::new("tallies");
+
+/// When a person last wrote (in ms), and the rest as JSON. Forgotten with the session.
+const HEARD: TableDefinition<'static, (&str, &str), (i64, &[u8])> = TableDefinition::new("heard");
 
 /// A Memory in a file. TTLs and windows run by this machine's clock.
 #[derive(Clone, Debug)]
@@ -36,12 +39,14 @@ impl RedbMemory {
 pub(crate) fn make(txn: &Txn<'_>) -> Result<(), Failed> {
     txn.table(KEPT)?;
     txn.table(TALLIES)?;
+    txn.table(HEARD)?;
     Ok(())
 }
 
 /// Forgets what a session remembered.
 pub(crate) fn forget(txn: &Txn<'_>, spirit: &str, session: &str) -> Result<(), Failed> {
     txn.table(KEPT)?.remove((spirit, session))?;
+    txn.table(HEARD)?.remove((spirit, session))?;
     for tally in [Tally::Pulses, Tally::Tokens] {
         txn.table(TALLIES)?
             .remove((spirit, session, tally.as_str()))?;
@@ -85,6 +90,35 @@ impl Memory for RedbMemory {
                 txn.table(KEPT)?
                     .insert((&*spirit, session.as_str()), (until, json.as_slice()))?;
                 touch(txn, &spirit, &session, now)
+            })
+            .await
+    }
+
+    async fn hear(&self, session: &SessionKey, heard: &Heard) -> Result<(), StoreError> {
+        let (spirit, session) = (self.0.spirit(), session.to_string());
+        let (at, json) = (heard.at.as_millisecond(), encode(heard)?);
+        self.0
+            .write(move |txn| {
+                let mut kept = txn.table(HEARD)?;
+                let key = (&*spirit, session.as_str());
+                if kept.get(key)?.is_some_and(|before| before.value().0 > at) {
+                    txn.unchanged();
+                    return Ok(());
+                }
+                kept.insert(key, (at, json.as_slice()))?;
+                touch(txn, &spirit, &session, now())
+            })
+            .await
+    }
+
+    async fn last_heard(&self, session: &SessionKey) -> Result<Option<Heard>, StoreError> {
+        let (spirit, session) = (self.0.spirit(), session.to_string());
+        self.0
+            .read(move |txn| {
+                let kept = txn.open_table(HEARD)?;
+                kept.get((&*spirit, session.as_str()))?
+                    .map(|found| decode(|| format!("heard {session}"), found.value().1))
+                    .transpose()
             })
             .await
     }

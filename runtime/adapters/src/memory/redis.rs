@@ -7,13 +7,15 @@ use eywa_weave::{
     SessionKey, StoreError,
     ports::{
         bond::Fence,
-        memory::{Memory, Recollection, Tally},
+        memory::{Heard, Memory, Recollection, Tally},
     },
 };
 
+use super::HEARD_FOR;
 use crate::redis::{FENCE_REMEMBERED, LazyScript, Redis, decode, encode, millis, script};
 
 static KEEP: LazyScript = script!("memory_keep.lua");
+static HEAR: LazyScript = script!("memory_hear.lua");
 static TALLY: LazyScript = script!("memory_tally.lua");
 
 /// A Memory in Redis.
@@ -61,6 +63,27 @@ impl Memory for RedisMemory {
             }),
             None => Ok(()),
         }
+    }
+
+    async fn hear(&self, session: &SessionKey, heard: &Heard) -> Result<(), StoreError> {
+        let key = self.redis.scope().of("heard", session);
+        let mut call = HEAR.with(&[&key]);
+        call.arg(heard.at.as_millisecond())
+            .arg(encode(heard, &key)?)
+            .arg(millis(HEARD_FOR));
+        self.redis.eval(&HEAR, &call, &key).await
+    }
+
+    async fn last_heard(&self, session: &SessionKey) -> Result<Option<Heard>, StoreError> {
+        let key = self.redis.scope().of("heard", session);
+        let mut read = redis::cmd("GET");
+        read.arg(&key);
+        let kept: Option<String> = self.redis.run(&read, &key).await?;
+        kept.map(|kept| {
+            let (_, json) = kept.split_once(' ').unwrap_or_default();
+            decode(json, &key)
+        })
+        .transpose()
     }
 
     async fn tally(&self, session: &SessionKey, tally: Tally, add: u64) -> Result<u64, StoreError> {

@@ -33,6 +33,7 @@ type Answer = dyn Fn(Asked) -> BoxFuture<'static, Result<Reply, OracleError>> + 
 pub struct InMemoryOracle {
     model: String,
     answer: Box<Answer>,
+    takes: Vec<String>,
     asked: Shared<Vec<Asked>>,
 }
 
@@ -47,8 +48,16 @@ impl InMemoryOracle {
         Self {
             model: "in-memory".to_owned(),
             answer,
+            takes: Vec::new(),
             asked: Shared::default(),
         }
+    }
+
+    /// Makes it take files of these media types.
+    #[must_use]
+    pub fn taking(mut self, media_types: &[&str]) -> Self {
+        self.takes = media_types.iter().map(ToString::to_string).collect();
+        self
     }
 
     /// What it was asked, oldest first.
@@ -73,6 +82,10 @@ impl Oracle for InMemoryOracle {
 
     fn model(&self) -> &str {
         &self.model
+    }
+
+    fn takes(&self, media_type: &str) -> bool {
+        self.takes.iter().any(|taken| taken == media_type)
     }
 
     async fn ask(

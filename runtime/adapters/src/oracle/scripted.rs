@@ -91,7 +91,7 @@ impl Oracle for Scripted {
         let usage = Usage {
             input: words_in(&question),
             output: words(&answer.text),
-            cached: 0,
+            ..Usage::default()
         };
         let calls: Vec<ToolCall> = answer
             .tool_calls
@@ -101,6 +101,7 @@ impl Oracle for Scripted {
                 id: format!("call_{}", Uuid::new_v4().simple()),
                 name,
                 arguments: Value::Object(arguments),
+                sealed: None,
             })
             .collect();
         let stop = if calls.is_empty() {
@@ -236,6 +237,7 @@ default: {text: "I can take an order."}
             id: "c".into(),
             name: "place_order".into(),
             arguments: json!({}),
+            sealed: None,
         };
         let result = ToolResult {
             call: "c".into(),
@@ -262,6 +264,7 @@ default: {text: "I can take an order."}
                     tools: &[],
                     temperature: None,
                     max_tokens: None,
+                    effort: None,
                 },
                 None,
             )
@@ -362,6 +365,7 @@ default: {text: "I can take an order."}
             tools: &[],
             temperature: None,
             max_tokens: None,
+            effort: None,
         };
         let reply = oracle().ask(question, Some(&mut on_text)).await.unwrap();
         assert_eq!(heard, ["I ", "can ", "take ", "an ", "order."]);
@@ -370,7 +374,8 @@ default: {text: "I can take an order."}
             Usage {
                 input: 5,
                 output: 5,
-                cached: 0
+                cached: 0,
+                cache_write: 0,
             }
         );
     }

@@ -30,14 +30,26 @@ pub(super) fn prepare(database: &Database, now: u64) -> Result<(), redb::Error> 
 }
 
 fn sweep(txn: &Txn<'_>, before: u64) -> Result<(), Failed> {
+    #[cfg(feature = "attachments-redb")]
+    {
+        crate::attachments::redb::make(txn)?;
+        crate::attachments::redb::expire(txn, super::now())?;
+    }
     #[cfg(feature = "chronicle-redb")]
     crate::chronicle::redb::make(txn)?;
+    #[cfg(feature = "contacts-redb")]
+    {
+        crate::contacts::redb::make(txn)?;
+        crate::contacts::redb::expire(txn, super::now())?;
+    }
     #[cfg(feature = "echoes-redb")]
     crate::echoes::redb::make(txn)?;
     #[cfg(feature = "inbox-redb")]
     crate::inbox::redb::make(txn)?;
     #[cfg(feature = "memory-redb")]
     crate::memory::redb::make(txn)?;
+    #[cfg(feature = "rite-redb")]
+    crate::rite::redb::make(txn)?;
     #[cfg(feature = "vigil-redb")]
     crate::vigil::redb::make(txn)?;
     let mut old = Vec::new();

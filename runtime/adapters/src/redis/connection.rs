@@ -1,25 +1,32 @@
 //! One connection to one Redis, which comes back by itself.
 
 use std::{
-    fmt,
+    fmt, io,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
 use eywa_weave::StoreError;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, IntoConnectionInfo, Pipeline,
-    RedisError, ServerErrorKind, aio::MultiplexedConnection, io::tcp::TcpSettings,
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, ServerErrorKind,
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
 
-use super::{STORE, Scope, Script};
+use super::{
+    STORE, Scope, Script,
+    servers::{Connection, Servers, WrongUrl},
+};
 
 /// The longest that an answer may take. Redis answers within a millisecond; two seconds are a Redis in trouble.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// The longest that opening a connection may take, TLS and password included.
-const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// The same, with what sentinels or a cluster have to be asked first.
+const OPEN_WITHIN: Duration = Duration::from_secs(2);
 /// How long to leave Redis alone after the first failure to connect; twice as long after each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest that Redis is left alone.
@@ -41,12 +48,12 @@ pub struct Redis {
 /// The URL of a Redis cannot be used. Does not repeat the URL, which may hold a password.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the Redis URL cannot be used: {0}. Write it as redis://user:password@host:6379/0, or rediss:// for TLS"
+    "the Redis URL cannot be used: {0}. Write it as redis://user:password@host:6379/0, redis-cluster://user:password@a:6379,b:6379 or redis-sentinel://user:password@a:26379,b:26379/master, with rediss for TLS"
 )]
 pub struct InvalidUrl(String);
 
 struct Link {
-    client: Client,
+    servers: Servers,
     config: AsyncConnectionConfig,
     live: RwLock<Option<Live>>,
     /// Locked by the one who opens a connection.
@@ -57,7 +64,7 @@ struct Link {
 struct Live {
     /// Tells this connection from those before it.
     generation: u64,
-    connection: MultiplexedConnection,
+    connection: Connection,
 }
 
 #[derive(Default)]
@@ -69,29 +76,39 @@ struct Attempts {
 }
 
 impl Redis {
-    /// The Redis of this URL. Opens no connection yet. For `rediss://`, the process has a default crypto provider
-    /// (`rustls::crypto::CryptoProvider::install_default`) before the first call.
+    /// The Redis of this URL. Opens no connection yet.
+    ///
+    /// One server: `redis://user:password@host:6379/0`. A cluster, by some of its nodes:
+    /// `redis-cluster://user:password@a:6379,b:6379`. The master that sentinels know by a name:
+    /// `redis-sentinel://user:password@a:26379,b:26379/name/0`. With `rediss` instead of `redis` each of them uses TLS, for
+    /// which the process has a default crypto provider (`rustls::crypto::CryptoProvider::install_default`) before the first
+    /// call.
     ///
     /// # Errors
     /// When the URL cannot be used.
     pub fn new(url: &SecretString, scope: Scope) -> Result<Self, InvalidUrl> {
-        let invalid = |error: RedisError| InvalidUrl(error.to_string());
-        let info = url
-            .expose_secret()
-            .into_connection_info()
-            .map_err(invalid)?;
-        // A peer that vanished without a word is given up as soon as an answer is late, not after the kernel's quarter of
-        // an hour.
-        let settings = TcpSettings::default().set_nodelay(true);
-        #[cfg(target_os = "linux")]
-        let settings = settings.set_user_timeout(ANSWER_WITHIN);
-        let client = Client::open(info.set_tcp_settings(settings)).map_err(invalid)?;
+        Self::trusting(url, None, scope)
+    }
+
+    /// As [`Redis::new`]; its certificates must be by this authority, in PEM, instead of one that the system trusts.
+    ///
+    /// # Errors
+    /// When the URL or the certificate cannot be used.
+    pub fn trusting(
+        url: &SecretString,
+        ca: Option<&[u8]>,
+        scope: Scope,
+    ) -> Result<Self, InvalidUrl> {
+        let servers = Servers::of(url.expose_secret(), ca).map_err(|wrong| match wrong {
+            WrongUrl::Refused(error) => InvalidUrl(error.to_string()),
+            WrongUrl::Because(reason) => InvalidUrl(reason.to_owned()),
+        })?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_WITHIN))
             .set_response_timeout(Some(ANSWER_WITHIN))
             .set_pipeline_buffer_size(WAITING_TO_BE_WRITTEN);
         let link = Link {
-            client,
+            servers,
             config,
             live: RwLock::default(),
             attempts: Mutex::default(),
@@ -199,11 +216,11 @@ impl Link {
         {
             return Err(StoreError::unavailable(STORE, reason));
         }
-        match self
-            .client
-            .get_multiplexed_async_connection_with_config(&self.config)
+        let opening = self.servers.connect(&self.config);
+        let opened = timeout(OPEN_WITHIN, opening)
             .await
-        {
+            .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
+        match opened {
             Ok(connection) => {
                 let live = Live {
                     generation: attempts.generation + 1,

@@ -20,12 +20,26 @@
 //! | `echoes:S` | list | Echoes as JSON, oldest first, at most 1000 | 90 days after the last |
 //! | `echoes-ids:S` | list | ids of the last 100 | as `echoes:S` |
 //! | `echoes-fence:S` | integer | the newest Bond that wrote | after a day |
+//! | `conversations` | sorted set | S, by the µs of its last Echo, each another; at most 100,000 | 90 days after the last of all |
+//! | `conversations-last`, `conversations-names` | hash | S → its last message as JSON; the person's name | as `conversations` |
+//! | `conversations-lengths` | hash | S → how many Echoes it ever had | as `conversations` |
 //! | `chronicle:S` | list | entries as JSON, oldest first, at most 500 | 90 days after the last |
 //! | `chronicle-pulse:P` | string | the session whose entries hold the Pulse's | 8 days after the last |
+//! | `deeds:T` | sorted set | what people did, as JSON, by the ms, at most 500 | 90 days after the last |
 //! | `memory:S` | string | what the session remembers, as JSON | with the Memory's TTL |
 //! | `memory-fence:S` | integer | the newest Bond that wrote | after a day, or the Memory's TTL where that is longer |
+//! | `heard:S` | string | the ms when the person last wrote, and the rest as JSON | 90 days after that |
+//! | `attachments:S` | hash | id → a file: a line with its type, one with its name, its bytes; at most 32 MiB | a day after the last |
+//! | `attachments-order:S` | list | their ids, oldest first | as `attachments:S` |
+//! | `person:S` | string | of a person's id, the one that their session goes by | 120 days after it was last seen |
+//! | `message:V/M` | hash | of a message that was sent: `rank`, how far it has come; `pulse`, what it answered | after 8 days |
+//! | `pace:S` | integer | the ms when the person could be written to again, had there been no burst | then |
 //! | `tally-pulses:S`, `tally-tokens:S` | integer | a count | a window after its first addition |
+//! | `rite:R` | hash | what is asked as JSON, and what became of it; times in ms | 16 days after it was parked |
+//! | `rites`, `rites:S` | sorted set | ids, by the ms when they were parked | 16 days after the last |
+//! | `rites-due` | sorted set | ids whose conversation is to hear of them, by the ms from when on | 16 days after the last |
 //! | `vigil:T` | hash | the Watch; times in ms | 90 days after the last change, never while a human has it |
+//! | `vigil-open` | sorted set | T that a human has or is asked to take, by the ms since; at most 10,000 | 90 days after the last |
 //! | `vigil-noted:T` | sorted set | ids that are counted as unanswered, at most 10,000 | 8 days after the last, or with the takeover |
 //! | `vigil-fence:S` | integer | the newest Bond that asked to speak | after a day |
 //! | `vigil-speaking:S` | sorted set | fences that may speak, by the ms when they may no more | with the last permit |
@@ -37,24 +51,34 @@
 //!
 //! # Round trips
 //!
-//! Each method is one round trip, but Chronicle's of_pulse, which is two; calls that are made at the same time share one connection and are pipelined on it. What
+//! Each method is one round trip, but Chronicle's of_pulse, Echoes' latest and changed, and Vigil's open, which are two; calls that are made at the same time share one connection and are pipelined on it. What
 //! Redis does for each, with `n` for the items of the call:
 //!
 //! | method | commands |
 //! |---|---|
 //! | Bond: acquire / acquire_or_wait / extend / line / release_or_next / release | 2 / 2 to 6 / 2 / 2 / 3 / 2, in a script |
+//! | Bond: busy | 1 |
 //! | Inbox: accept / reclaim / claim | 4 + 4n / 4 + 4n / 1 + 4n, in a script |
 //! | Inbox: renew / mark / finish / depth | 4 / 3 / 5, in a script / 3, pipelined |
-//! | Echoes: append / recent | 6 + 3n, in a script / 1 |
+//! | Echoes: append / recent / stretch | 19 + 3n, in a script / 1 / 3, in a script |
+//! | Echoes: latest, changed / known | 1, then 3, pipelined / 4, pipelined |
 //! | Chronicle: append / of_pulse / of_session | 4, in a script / 2 / 1 |
+//! | Chronicle: did / deeds | 3, pipelined / 1 |
 //! | Memory: recall / keep / tally | 1 / 3, in a script / 1 to 3, in a script |
-//! | Vigil: watch / state | 2, pipelined / 1 |
-//! | Vigil: request, take_over, settle, release / note | 2 to 6 / 2 to 12, in a script |
+//! | Memory: hear / last_heard | 2, in a script / 1 |
+//! | Attachments: keep / load | 5 + 2n, in a script / 1 |
+//! | Contacts: identify / sent, advance / pulse_of / pace | 2n / 2 to 3 / 1 / 3, in a script but pulse_of |
+//! | Rites: park / get / list, due | 13 / 1 / 1, then n, pipelined |
+//! | Rites: decide / consume, void / conclude, settle | 4 / 4 / 3, in a script |
+//! | Vigil: watch / state / open | 2, pipelined / 1 / 1, then n, pipelined |
+//! | Vigil: answered | 2, in a script |
+//! | Vigil: request, take_over, settle, release / note | 2 to 9 / 2 to 12, in a script |
 //! | Vigil: begin_speaking / end_speaking | at most 13 / 2, in a script |
 
 mod connection;
 mod scope;
 mod script;
+mod servers;
 
 use std::time::Duration;
 

@@ -40,7 +40,11 @@ impl Script {
 macro_rules! script {
     ($file:literal) => {
         $crate::redis::LazyScript::new(|| {
-            $crate::redis::Script::new(include_str!(concat!("../redis/scripts/", $file)))
+            $crate::redis::Script::new(include_str!(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/src/redis/scripts/",
+                $file
+            )))
         })
     };
 }

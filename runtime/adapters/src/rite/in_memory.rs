@@ -1,34 +1,27 @@
 //! Rites for one process.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use eywa_weave::{
     StoreError,
-    ports::rite::{Asked, Rites, Standing},
+    names::{RiteId, SessionKey},
+    ports::rite::{Asked, Consumption, Decision, Rite, RiteOutcome, Rites, Verdict},
 };
 use jiff::Timestamp;
+use tokio::time::Instant;
 
+use super::rules;
 use crate::in_memory::Shared;
 
 /// Rites for one process: what is parked ends with it.
 #[derive(Debug, Default)]
-pub struct InMemoryRites(Shared<HashMap<String, Parked>>);
+pub struct InMemoryRites(Shared<Vec<Parked>>);
 
 #[derive(Debug)]
 struct Parked {
-    asked: Asked,
-    standing: Standing,
-}
-
-impl Parked {
-    /// Where it stands: a question that nobody answered in time has lapsed.
-    fn at(&self, now: Timestamp) -> Standing {
-        match self.standing {
-            Standing::Pending if now >= self.asked.expires_at => Standing::Expired,
-            standing => standing,
-        }
-    }
+    since: Instant,
+    rite: Rite,
 }
 
 impl InMemoryRites {
@@ -37,60 +30,91 @@ impl InMemoryRites {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// Does something with the Rite of this id, if there is one.
+    fn with<T>(&self, id: &RiteId, act: impl FnOnce(&mut Rite) -> T) -> Option<T> {
+        let mut parked = self.0.lock();
+        parked
+            .iter_mut()
+            .find(|parked| parked.rite.asked.id == *id)
+            .map(|parked| act(&mut parked.rite))
+    }
 }
 
 #[async_trait]
 impl Rites for InMemoryRites {
     async fn park(&self, asked: &Asked) -> Result<(), StoreError> {
-        let parked = || Parked {
-            asked: asked.clone(),
-            standing: Standing::Pending,
-        };
-        self.0.lock().entry(asked.id.clone()).or_insert_with(parked);
+        let mut parked = self.0.lock();
+        parked.retain(|parked| parked.since.elapsed() < eywa_weave::ports::rite::KEPT);
+        if !parked.iter().any(|parked| parked.rite.asked.id == asked.id) {
+            parked.push(Parked {
+                since: Instant::now(),
+                rite: rules::parked(asked.clone()),
+            });
+        }
         Ok(())
     }
 
-    async fn get(&self, id: &str, now: Timestamp) -> Result<Option<(Asked, Standing)>, StoreError> {
-        Ok(self
-            .0
-            .lock()
-            .get(id)
-            .map(|parked| (parked.asked.clone(), parked.at(now))))
+    async fn get(&self, id: &RiteId, now: Timestamp) -> Result<Option<Rite>, StoreError> {
+        Ok(self.with(id, |rite| rules::at(rite.clone(), now)))
     }
 
-    async fn decide(
+    async fn list(
         &self,
-        id: &str,
-        approved: bool,
-        _by: &str,
+        session: Option<&SessionKey>,
+        most: usize,
         now: Timestamp,
-    ) -> Result<Option<Standing>, StoreError> {
-        let mut rites = self.0.lock();
-        let Some(parked) = rites.get_mut(id) else {
-            return Ok(None);
-        };
-        parked.standing = match parked.at(now) {
-            Standing::Pending if approved => Standing::Approved,
-            Standing::Pending => Standing::Denied,
-            standing => standing,
-        };
-        Ok(Some(parked.standing))
+    ) -> Result<Vec<Rite>, StoreError> {
+        let parked = self.0.lock();
+        let rites = parked.iter().rev().map(|parked| &parked.rite);
+        Ok(rites
+            .filter(|rite| session.is_none_or(|session| rite.asked.session == *session))
+            .take(most)
+            .map(|rite| rules::at(rite.clone(), now))
+            .collect())
     }
 
-    async fn consume(&self, id: &str, generation: i64, now: Timestamp) -> Result<bool, StoreError> {
-        let mut rites = self.0.lock();
-        let Some(parked) = rites
-            .get_mut(id)
-            .filter(|parked| parked.at(now) == Standing::Approved)
-        else {
-            return Ok(false);
-        };
-        let same = parked.asked.generation == generation;
-        parked.standing = if same {
-            Standing::Consumed
-        } else {
-            Standing::Void
-        };
-        Ok(same)
+    async fn decide(&self, id: &RiteId, verdict: &Verdict) -> Result<Option<Decision>, StoreError> {
+        Ok(self.with(id, |rite| rules::decide(rite, verdict)))
+    }
+
+    async fn void(&self, id: &RiteId, now: Timestamp) -> Result<Option<Rite>, StoreError> {
+        Ok(self.with(id, |rite| {
+            rules::void(rite, now);
+            rite.clone()
+        }))
+    }
+
+    async fn consume(
+        &self,
+        id: &RiteId,
+        generation: i64,
+        now: Timestamp,
+    ) -> Result<Option<Consumption>, StoreError> {
+        Ok(self.with(id, |rite| Consumption {
+            granted: rules::consume(rite, generation, now),
+            rite: rite.clone(),
+        }))
+    }
+
+    async fn conclude(&self, id: &RiteId, outcome: RiteOutcome) -> Result<(), StoreError> {
+        self.with(id, |rite| rules::conclude(rite, outcome));
+        Ok(())
+    }
+
+    async fn settle(&self, id: &RiteId, now: Timestamp) -> Result<(), StoreError> {
+        self.with(id, |rite| rules::settle(rite, now));
+        Ok(())
+    }
+
+    async fn due(&self, most: usize, now: Timestamp) -> Result<Vec<Rite>, StoreError> {
+        let parked = self.0.lock();
+        let mut due: BTreeMap<(Timestamp, RiteId), Rite> = BTreeMap::new();
+        for Parked { rite, .. } in parked.iter() {
+            if let Some(since) = rules::due_from(rite).filter(|since| *since <= now) {
+                due.insert((since, rite.asked.id.clone()), rules::at(rite.clone(), now));
+            }
+        }
+        Ok(due.into_values().take(most).collect())
     }
 }

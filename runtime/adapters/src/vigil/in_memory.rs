@@ -10,7 +10,7 @@ use eywa_weave::{
     PulseId, SessionKey, StoreError,
     ports::{
         bond::Fence,
-        vigil::{Permit, Phase, Target, Vigil, Watch},
+        vigil::{Permit, Phase, ReleaseReason, Target, Vigil, Watch},
     },
 };
 use jiff::Timestamp;
@@ -99,6 +99,18 @@ impl Vigil for InMemoryVigil {
         Ok(self.0.lock().known(target))
     }
 
+    async fn open(&self, most: usize) -> Result<Vec<(Target, Watch)>, StoreError> {
+        let state = self.0.lock();
+        let open = state
+            .records
+            .iter()
+            .filter(|(_, record)| record.watch.phase.is_open());
+        Ok(open
+            .map(|(target, record)| (target.clone(), record.watch.clone()))
+            .take(most)
+            .collect())
+    }
+
     async fn request(
         &self,
         target: &Target,
@@ -147,15 +159,33 @@ impl Vigil for InMemoryVigil {
         }))
     }
 
-    async fn release(&self, target: &Target, by: &str, at: Timestamp) -> Result<Watch, StoreError> {
+    async fn release(
+        &self,
+        target: &Target,
+        by: &str,
+        reason: ReleaseReason,
+        at: Timestamp,
+    ) -> Result<Watch, StoreError> {
         Ok(self.0.lock().change(target, |Record { watch, noted }| {
             if watch.phase.is_human() {
                 noted.clear();
                 watch.phase = Phase::Released;
+                watch.unanswered = 0;
                 watch.released_at = Some(millis(at));
+                watch.release_reason = Some(reason);
                 by.clone_into(&mut watch.released_by);
             }
         }))
+    }
+
+    async fn answered(&self, session: &SessionKey) -> Result<(), StoreError> {
+        let own = Target::Session(session.clone());
+        if let Some(record) = self.0.lock().records.get_mut(&own)
+            && record.watch.phase.is_human()
+        {
+            record.watch.unanswered = 0;
+        }
+        Ok(())
     }
 
     async fn note(

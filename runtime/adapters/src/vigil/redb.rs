@@ -10,7 +10,7 @@ use eywa_weave::{
     PulseId, SessionKey, StoreError,
     ports::{
         bond::Fence,
-        vigil::{Permit, Phase, Target, Vigil, Watch},
+        vigil::{Permit, Phase, ReleaseReason, Target, Vigil, Watch},
     },
 };
 use jiff::Timestamp;
@@ -20,6 +20,9 @@ use crate::redb::{Failed, Newest, Redb, Txn, decode, encode, now, touch};
 
 /// What is known of a target, as JSON.
 const WATCHES: TableDefinition<'static, (&str, &str), &[u8]> = TableDefinition::new("vigils");
+
+/// The targets that a human has or is asked to take.
+const OPEN: TableDefinition<'static, (&str, &str), ()> = TableDefinition::new("vigils_open");
 
 /// The Pulses that are counted as unanswered.
 const NOTED: TableDefinition<'static, (&str, &str, &str), ()> = TableDefinition::new("vigil_noted");
@@ -124,6 +127,7 @@ impl Noted<'_, '_> {
 pub(crate) fn make(txn: &Txn<'_>) -> Result<(), Failed> {
     txn.table(WATCHES)?;
     txn.table(NOTED)?;
+    txn.table(OPEN)?;
     Ok(())
 }
 
@@ -132,6 +136,7 @@ pub(crate) fn forget(txn: &Txn<'_>, spirit: &str, session: &str) -> Result<(), F
     let mut watches = txn.table(WATCHES)?;
     if !known(&watches, spirit, session)?.phase.is_human() {
         watches.remove((spirit, session))?;
+        txn.table(OPEN)?.remove((spirit, session))?;
     }
     Ok(())
 }
@@ -150,6 +155,11 @@ fn known(
 fn keep(txn: &Txn<'_>, spirit: &str, target: &str, watch: &Watch) -> Result<(), Failed> {
     txn.table(WATCHES)?
         .insert((spirit, target), encode(watch)?.as_slice())?;
+    if watch.phase.is_open() {
+        txn.table(OPEN)?.insert((spirit, target), ())?;
+    } else {
+        txn.table(OPEN)?.remove((spirit, target))?;
+    }
     touch(txn, spirit, target, now())
 }
 
@@ -184,6 +194,28 @@ impl Vigil for RedbVigil {
         let (spirit, target) = (self.0.spirit(), target.to_string());
         self.0
             .read(move |txn| known(&txn.open_table(WATCHES)?, &spirit, &target))
+            .await
+    }
+
+    async fn open(&self, most: usize) -> Result<Vec<(Target, Watch)>, StoreError> {
+        let spirit = self.0.spirit();
+        self.0
+            .read(move |txn| {
+                let (open, watches) = (txn.open_table(OPEN)?, txn.open_table(WATCHES)?);
+                let mut found = Vec::new();
+                for entry in open.range((&*spirit, "")..)? {
+                    let (key, ()) = (entry?.0, ());
+                    let (of, target) = key.value();
+                    if of != &*spirit || found.len() == most {
+                        break;
+                    }
+                    let watch = known(&watches, &spirit, target)?;
+                    if let (true, Ok(target)) = (watch.phase.is_open(), target.parse()) {
+                        found.push((target, watch));
+                    }
+                }
+                Ok(found)
+            })
             .await
     }
 
@@ -253,19 +285,39 @@ impl Vigil for RedbVigil {
         .await
     }
 
-    async fn release(&self, target: &Target, by: &str, at: Timestamp) -> Result<Watch, StoreError> {
+    async fn release(
+        &self,
+        target: &Target,
+        by: &str,
+        reason: ReleaseReason,
+        at: Timestamp,
+    ) -> Result<Watch, StoreError> {
         let by = by.to_owned();
         self.change(target, move |watch, noted| {
             let releases = watch.phase.is_human();
             if releases {
                 noted.clear()?;
                 watch.phase = Phase::Released;
+                watch.unanswered = 0;
                 watch.released_at = Some(to_millis(at));
                 watch.released_by = by;
+                watch.release_reason = Some(reason);
             }
             Ok(releases)
         })
         .await
+    }
+
+    async fn answered(&self, session: &SessionKey) -> Result<(), StoreError> {
+        self.change(&Target::Session(session.clone()), |watch, _| {
+            let counts = watch.phase.is_human() && watch.unanswered > 0;
+            if counts {
+                watch.unanswered = 0;
+            }
+            Ok(counts)
+        })
+        .await
+        .map(drop)
     }
 
     async fn note(

@@ -8,7 +8,7 @@ use eywa_weave::{
     ports::{
         bond::Fence,
         inbox::REMEMBERED,
-        vigil::{Permit, Phase, Target, Vigil, Watch},
+        vigil::{Permit, Phase, ReleaseReason, Target, Vigil, Watch},
     },
 };
 use jiff::Timestamp;
@@ -20,6 +20,7 @@ static REQUEST: LazyScript = script!("vigil_request.lua");
 static TAKE_OVER: LazyScript = script!("vigil_take_over.lua");
 static SETTLE: LazyScript = script!("vigil_settle.lua");
 static RELEASE: LazyScript = script!("vigil_release.lua");
+static ANSWERED: LazyScript = script!("vigil_answered.lua");
 static NOTE: LazyScript = script!("vigil_note.lua");
 static BEGIN_SPEAKING: LazyScript = script!("vigil_begin_speaking.lua");
 static END_SPEAKING: LazyScript = script!("vigil_end_speaking.lua");
@@ -28,6 +29,8 @@ static END_SPEAKING: LazyScript = script!("vigil_end_speaking.lua");
 const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// How many Pulses are told apart when the unanswered ones are counted.
 const NOTED: usize = 10_000;
+/// How many targets that a human has or is asked to take can be listed: the latest.
+const OPEN: usize = 10_000;
 
 /// A Vigil in Redis, for every pod that uses the same Redis and [`Scope`](crate::redis::Scope).
 #[derive(Clone, Debug)]
@@ -35,6 +38,8 @@ pub struct RedisVigil {
     redis: Redis,
     /// Those who speak, in whichever session.
     speaking: String,
+    /// The targets that a human has or is asked to take.
+    open: String,
 }
 
 /// A Watch as Redis keeps it.
@@ -45,7 +50,12 @@ impl RedisVigil {
     #[must_use]
     pub fn new(redis: Redis) -> Self {
         let speaking = redis.scope().only("vigil-speaking");
-        Self { redis, speaking }
+        let open = redis.scope().only("vigil-open");
+        Self {
+            redis,
+            speaking,
+            open,
+        }
     }
 
     fn record(&self, target: &Target) -> String {
@@ -92,6 +102,35 @@ impl Vigil for RedisVigil {
         watch(self.redis.run(&look, &key).await?, &key)
     }
 
+    async fn open(&self, most: usize) -> Result<Vec<(Target, Watch)>, StoreError> {
+        let mut find = redis::cmd("ZREVRANGE");
+        find.arg(&self.open)
+            .arg(0)
+            .arg(i64::try_from(most).unwrap_or(i64::MAX) - 1);
+        let targets: Vec<String> = self.redis.run(&find, &self.open).await?;
+        if targets.is_empty() || most == 0 {
+            return Ok(Vec::new());
+        }
+        let mut look = redis::pipe();
+        for target in &targets {
+            look.cmd("HGETALL")
+                .arg(self.redis.scope().of("vigil", target));
+        }
+        let records: Vec<Fields> = self.redis.run_all(&look, &self.open).await?;
+        let mut open = Vec::with_capacity(targets.len());
+        for (target, fields) in targets.iter().zip(records) {
+            let watch = watch(fields, &self.open)?;
+            // One that was forgotten for its age is still in the list.
+            if watch.phase.is_open() {
+                let target = target
+                    .parse()
+                    .map_err(|error| StoreError::unreadable(STORE, &self.open, error))?;
+                open.push((target, watch));
+            }
+        }
+        Ok(open)
+    }
+
     async fn request(
         &self,
         target: &Target,
@@ -99,8 +138,9 @@ impl Vigil for RedisVigil {
         at: Timestamp,
     ) -> Result<Watch, StoreError> {
         let key = self.record(target);
-        let mut call = REQUEST.with(&[&key]);
+        let mut call = REQUEST.with(&[&key, &self.open]);
         call.arg(reason).arg(at.as_millisecond()).arg(millis(KEPT));
+        call.arg(target.to_string()).arg(OPEN);
         self.change(&REQUEST, &call, &key).await
     }
 
@@ -111,8 +151,9 @@ impl Vigil for RedisVigil {
         at: Timestamp,
     ) -> Result<Watch, StoreError> {
         let key = self.record(target);
-        let mut call = TAKE_OVER.with(&[&key, &self.noted(target)]);
-        call.arg(by).arg(at.as_millisecond());
+        let mut call = TAKE_OVER.with(&[&key, &self.noted(target), &self.open]);
+        call.arg(by).arg(at.as_millisecond()).arg(millis(KEPT));
+        call.arg(target.to_string()).arg(OPEN);
         self.change(&TAKE_OVER, &call, &key).await
     }
 
@@ -126,11 +167,25 @@ impl Vigil for RedisVigil {
             .await
     }
 
-    async fn release(&self, target: &Target, by: &str, at: Timestamp) -> Result<Watch, StoreError> {
+    async fn release(
+        &self,
+        target: &Target,
+        by: &str,
+        reason: ReleaseReason,
+        at: Timestamp,
+    ) -> Result<Watch, StoreError> {
         let key = self.record(target);
-        let mut call = RELEASE.with(&[&key, &self.noted(target)]);
+        let mut call = RELEASE.with(&[&key, &self.noted(target), &self.open]);
         call.arg(by).arg(at.as_millisecond()).arg(millis(KEPT));
+        call.arg(target.to_string()).arg(reason.as_str());
         self.change(&RELEASE, &call, &key).await
+    }
+
+    async fn answered(&self, session: &SessionKey) -> Result<(), StoreError> {
+        let key = self.record(&Target::Session(session.clone()));
+        self.redis
+            .eval(&ANSWERED, &ANSWERED.with(&[&key]), &key)
+            .await
     }
 
     async fn note(
@@ -249,6 +304,13 @@ fn watch(mut fields: Fields, key: &str) -> Result<Watch, StoreError> {
             .map_err(|error: std::num::ParseIntError| unreadable(&error))?,
         None => 0,
     };
+    let release_reason = match fields.get("release_reason").map(String::as_str) {
+        None => None,
+        Some("Human") => Some(ReleaseReason::Human),
+        Some("Idle") => Some(ReleaseReason::Idle),
+        Some("User") => Some(ReleaseReason::User),
+        Some(other) => return Err(unreadable(&format!("{other:?} is no reason"))),
+    };
     let mut text = |field: &str| fields.remove(field).unwrap_or_default();
     Ok(Watch {
         phase,
@@ -260,5 +322,6 @@ fn watch(mut fields: Fields, key: &str) -> Result<Watch, StoreError> {
         unanswered,
         released_at,
         released_by: text("released_by"),
+        release_reason,
     })
 }

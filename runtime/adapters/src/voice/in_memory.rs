@@ -1,11 +1,12 @@
 //! A Voice that remembers what it was given to say.
 
-use std::{fmt, future::Future};
+use std::{fmt, future::Future, sync::Arc};
 
 use async_trait::async_trait;
 use eywa_weave::{
     PulseId,
-    ports::voice::{Method, Received, Rejected, Utterance, Voice, VoiceError, Webhook},
+    ports::voice::{Listener, Method, Piece, Received, Rejected, Utterance, Voice, VoiceError, Webhook},
+    pulse::Choice,
 };
 use futures::future::BoxFuture;
 use serde_json::Value;
@@ -21,6 +22,8 @@ pub struct Said {
     pub to: Value,
     /// The text.
     pub text: String,
+    /// What was offered to answer with.
+    pub choices: Vec<Choice>,
 }
 
 type Speak = dyn Fn(Said) -> BoxFuture<'static, Result<(), VoiceError>> + Send + Sync;
@@ -29,6 +32,8 @@ type Speak = dyn Fn(Said) -> BoxFuture<'static, Result<(), VoiceError>> + Send +
 pub struct InMemoryVoice {
     speak: Box<Speak>,
     repeats: bool,
+    listens: bool,
+    heard: Arc<Shared<Vec<String>>>,
     tried: Shared<Vec<Said>>,
     said: Shared<Vec<Said>>,
 }
@@ -50,6 +55,8 @@ impl InMemoryVoice {
         Self {
             speak,
             repeats: false,
+            listens: false,
+            heard: Arc::default(),
             tried: Shared::default(),
             said: Shared::default(),
         }
@@ -60,6 +67,18 @@ impl InMemoryVoice {
     pub fn repeating(mut self) -> Self {
         self.repeats = true;
         self
+    }
+
+    /// Makes it hear replies while they are being made.
+    #[must_use]
+    pub fn listening(mut self) -> Self {
+        self.listens = true;
+        self
+    }
+
+    /// What was heard while it was being made: words as they came, `<again>`, `<tool NAME>` and `<silence>`.
+    pub fn heard(&self) -> Vec<String> {
+        self.heard.lock().clone()
     }
 
     /// What the channel took, in the order in which it did.
@@ -87,6 +106,19 @@ impl fmt::Debug for InMemoryVoice {
     }
 }
 
+struct Ear(Arc<Shared<Vec<String>>>);
+
+impl Listener for Ear {
+    fn hear(&mut self, piece: Piece<'_>) {
+        self.0.lock().push(match piece {
+            Piece::Text(text) => text.to_owned(),
+            Piece::Again => "<again>".to_owned(),
+            Piece::Tool(name) => format!("<tool {name}>"),
+            Piece::Silence => "<silence>".to_owned(),
+        });
+    }
+}
+
 #[async_trait]
 impl Voice for InMemoryVoice {
     fn body_limit(&self) -> usize {
@@ -98,17 +130,32 @@ impl Voice for InMemoryVoice {
             return Err(Rejected::Method);
         }
         match serde_json::from_slice(webhook.body) {
-            Ok(pulses) => Ok(Received::Pulses { pulses, ignored: 0 }),
+            Ok(pulses) => Ok(Received::Pulses {
+                pulses,
+                ignored: 0,
+                notices: Vec::new(),
+            }),
             Err(reason) => Err(Rejected::Malformed(reason.to_string())),
         }
     }
 
+    fn listen(&self, _: &PulseId) -> Option<Box<dyn Listener>> {
+        self.listens
+            .then(|| Box::new(Ear(Arc::clone(&self.heard))) as Box<dyn Listener>)
+    }
+
     async fn speak(&self, utterance: Utterance<'_>) -> Result<(), VoiceError> {
-        let Utterance { pulse, to, text } = utterance;
+        let Utterance {
+            pulse,
+            to,
+            text,
+            choices,
+        } = utterance;
         let said = Said {
             pulse: pulse.clone(),
             to: to.clone(),
             text: text.to_owned(),
+            choices: choices.to_vec(),
         };
         self.tried.lock().push(said.clone());
         (self.speak)(said.clone()).await?;

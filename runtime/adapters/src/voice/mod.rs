@@ -12,6 +12,8 @@ mod http;
 mod whatsapp;
 
 #[cfg(feature = "voice-http")]
-pub use http::{HttpEnding, HttpReply, HttpVoice, HttpVoiceSettings, TooManyWaiters, Waiter};
+pub use http::{
+    Heard, HttpEnding, HttpPiece, HttpReply, HttpVoice, HttpVoiceSettings, TooManyWaiters, Waiter,
+};
 #[cfg(feature = "voice-whatsapp")]
-pub use whatsapp::{InvalidWhatsApp, WhatsAppSettings, WhatsAppVoice};
+pub use whatsapp::{InvalidWhatsApp, MediaSettings, Template, WhatsAppSettings, WhatsAppVoice};

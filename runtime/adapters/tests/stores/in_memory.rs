@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use eywa_adapters::{
+    attachments::InMemoryAttachments,
+    contacts::InMemoryContacts,
     bond::InMemoryBond, chronicle::InMemoryChronicle, echoes::InMemoryEchoes,
     imprint::InMemoryImprint, inbox::InMemoryInbox, lore::InMemoryLore, memory::InMemoryMemory,
     rite::InMemoryRites, vigil::InMemoryVigil,
@@ -17,6 +19,16 @@ use crate::suites;
 mod bond {
     use super::*;
     suites::bond_suite!(async || Arc::new(InMemoryBond::new()));
+}
+
+mod attachments {
+    use super::*;
+    suites::attachments_suite!(async || Arc::new(InMemoryAttachments::new()));
+}
+
+mod contacts {
+    use super::*;
+    suites::contacts_suite!(async || Arc::new(InMemoryContacts::new()));
 }
 
 mod chronicle {

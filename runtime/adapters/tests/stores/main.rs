@@ -8,21 +8,31 @@
 )]
 
 mod in_memory;
+#[cfg(all(feature = "chronicle-mongodb", feature = "echoes-mongodb"))]
+mod mongodb;
 #[cfg(all(
+    feature = "attachments-redb",
     feature = "chronicle-redb",
+    feature = "contacts-redb",
     feature = "echoes-redb",
     feature = "inbox-redb",
     feature = "memory-redb",
+    feature = "rite-redb",
     feature = "vigil-redb"
 ))]
 mod redb;
 #[cfg(all(
+    feature = "attachments-redis",
     feature = "bond-redis",
     feature = "chronicle-redis",
+    feature = "contacts-redis",
     feature = "echoes-redis",
     feature = "inbox-redis",
     feature = "memory-redis",
+    feature = "rite-redis",
     feature = "vigil-redis"
 ))]
 mod redis;
+#[cfg(feature = "bond-redlock")]
+mod redlock;
 mod suites;

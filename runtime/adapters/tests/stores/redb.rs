@@ -13,11 +13,14 @@ use std::{
 };
 
 use eywa_adapters::{
+    attachments::RedbAttachments,
+    contacts::RedbContacts,
     chronicle::RedbChronicle,
     echoes::RedbEchoes,
     inbox::RedbInbox,
     memory::RedbMemory,
     redb::{OpenError, Redb},
+    rite::RedbRites,
     vigil::RedbVigil,
 };
 use eywa_weave::{
@@ -53,6 +56,16 @@ fn open(folder: &Path) -> Redb {
     Redb::open(folder, "barista").unwrap()
 }
 
+mod attachments {
+    use super::*;
+    suites::attachments_suite!(async || Arc::new(RedbAttachments::new(spirit())));
+}
+
+mod contacts {
+    use super::*;
+    suites::contacts_suite!(async || Arc::new(RedbContacts::new(spirit())));
+}
+
 mod chronicle {
     use super::*;
     suites::chronicle_suite!(async || Arc::new(RedbChronicle::new(spirit())));
@@ -73,6 +86,11 @@ mod memory {
     suites::memory_suite!(async || Arc::new(RedbMemory::new(spirit())));
 }
 
+mod rite {
+    use super::*;
+    suites::rite_suite!(async || Arc::new(RedbRites::new(spirit())));
+}
+
 mod vigil {
     use super::*;
     suites::vigil_suite!(async || Arc::new(RedbVigil::new(spirit())));
@@ -80,8 +98,10 @@ mod vigil {
 
 fn echo(name: &str) -> Echo {
     let body = EchoBody::User {
+        name: None,
         text: format!("text of {name}"),
         attachments: Vec::new(),
+        findings: vec![],
     };
     Echo {
         id: name.to_owned(),

@@ -1,6 +1,8 @@
 //! The Redis adapters, on a real Redis.
 
-mod server;
+pub mod server;
+mod limits;
+mod topologies;
 
 use std::{
     sync::{
@@ -11,22 +13,25 @@ use std::{
 };
 
 use eywa_adapters::{
+    attachments::RedisAttachments,
+    contacts::RedisContacts,
     bond::RedisBond,
     chronicle::RedisChronicle,
     echoes::RedisEchoes,
     inbox::RedisInbox,
     memory::RedisMemory,
     redis::{Redis, Scope},
+    rite::RedisRites,
     vigil::RedisVigil,
 };
 use eywa_weave::{
     Echo, EchoBody, SessionKey, SpiritName, StoreError,
     ports::{
-        Bond, Chronicle, Echoes, Inbox, Memory, Vigil,
+        Bond, Chronicle, Echoes, Inbox, Memory, Rites, Vigil,
         chronicle::Entry,
         inbox::{Acceptance, Speech},
         memory::Tally,
-        vigil::{Phase, Target},
+        vigil::{Phase, ReleaseReason, Target},
     },
     pulse::Outcome,
 };
@@ -50,6 +55,16 @@ mod bond {
     suites::bond_suite!(async || Arc::new(RedisBond::new(spirit().await)));
 }
 
+mod attachments {
+    use super::*;
+    suites::attachments_suite!(async || Arc::new(RedisAttachments::new(spirit().await)));
+}
+
+mod contacts {
+    use super::*;
+    suites::contacts_suite!(async || Arc::new(RedisContacts::new(spirit().await)));
+}
+
 mod chronicle {
     use super::*;
     suites::chronicle_suite!(async || Arc::new(RedisChronicle::new(spirit().await)));
@@ -68,6 +83,11 @@ mod inbox {
 mod memory {
     use super::*;
     suites::memory_suite!(async || Arc::new(RedisMemory::new(spirit().await)));
+}
+
+mod rite {
+    use super::*;
+    suites::rite_suite!(async || Arc::new(RedisRites::new(spirit().await)));
 }
 
 mod vigil {
@@ -143,7 +163,7 @@ async fn every_key_has_a_bound_or_an_end() {
         endless,
         ["eywa:{tests/a}:bond-fence", "eywa:{tests/a}:vigil:*"]
     );
-    vigil.release(&Target::Everyone, "ben", now).await.unwrap();
+    vigil.release(&Target::Everyone, "ben", ReleaseReason::Human, now).await.unwrap();
     assert_ne!(server.say(&["PTTL", "eywa:{tests/a}:vigil:*"]).trim(), "-1");
 }
 
@@ -168,8 +188,10 @@ async fn no_more_is_stored_than_was_said() {
 
 fn echo(name: &str) -> Echo {
     let body = EchoBody::User {
+        name: None,
         text: "hi".into(),
         attachments: vec![],
+        findings: vec![],
     };
     Echo {
         id: name.into(),
@@ -231,6 +253,10 @@ async fn exercise(redis: &Redis, vigil: &RedisVigil) {
         .append(&entry())
         .await
         .unwrap();
+    RedisRites::new(redis.clone())
+        .park(&suites::rite::asked("refund"))
+        .await
+        .unwrap();
     let own = Target::Session(session.clone());
     vigil
         .begin_speaking(&session, guard.fence, LONG)
@@ -238,7 +264,7 @@ async fn exercise(redis: &Redis, vigil: &RedisVigil) {
         .unwrap();
     vigil.take_over(&own, "ana", now).await.unwrap();
     vigil.note(&session, &pulse("a").id, now).await.unwrap();
-    vigil.release(&own, "ana", now).await.unwrap();
+    vigil.release(&own, "ana", ReleaseReason::Human, now).await.unwrap();
     vigil
         .request(&Target::Session(SessionKey::new("wa", "ben")), "help", now)
         .await

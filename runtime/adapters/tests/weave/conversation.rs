@@ -36,6 +36,7 @@ fn calls(name: &str, arguments: serde_json::Value) -> Reply {
         id: "c1".into(),
         name: name.into(),
         arguments,
+        sealed: None,
     };
     Reply {
         calls: vec![call],
@@ -381,6 +382,7 @@ async fn a_session_that_sends_or_uses_too_much_is_limited() {
                 input: 90,
                 output: 10,
                 cached: 0,
+                cache_write: 0,
             },
             ..says("here")
         })

@@ -236,6 +236,11 @@ impl Bond for Shaky {
         self.check()?;
         self.bond.release(guard).await
     }
+
+    async fn busy(&self, sessions: &[SessionKey]) -> Result<Vec<bool>, StoreError> {
+        self.check()?;
+        self.bond.busy(sessions).await
+    }
 }
 
 fn shaky(stores: &Stores) -> Arc<Shaky> {

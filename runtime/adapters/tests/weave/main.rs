@@ -6,8 +6,12 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod aloud;
 mod busy;
+mod channel;
 mod conversation;
 mod crashes;
+mod human;
+mod rite;
 mod scene;
 mod vigil;

@@ -137,12 +137,15 @@ pub fn spirit(name: &str, oracles: Vec<Arc<dyn Oracle>>) -> Spirit {
                 oracle,
                 temperature: None,
                 max_tokens: None,
+                effort: None,
+                breaker: Default::default(),
                 timeout: Duration::from_secs(60),
             })
             .collect(),
         scouts: Vec::new(),
         actions: Vec::new(),
         conduits: Vec::new(),
+        rites: Vec::new(),
         limits: Limits::default(),
     }
 }
@@ -202,6 +205,7 @@ pub fn pulse(id: &str, user: &str, text: &str) -> Pulse {
         content: Content::text(text),
         received_at: jiff::Timestamp::now(),
         reply_to: serde_json::json!(user),
+        resumes: None,
     }
 }
 

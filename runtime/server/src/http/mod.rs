@@ -1,6 +1,8 @@
 //! The public port: webhooks of all voices, and Pulses of http voices that are answered in the response.
 
-mod body;
+pub(crate) mod body;
+#[cfg(feature = "voice-http")]
+mod events;
 mod problem;
 #[cfg(feature = "voice-http")]
 mod pulses;

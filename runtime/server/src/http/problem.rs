@@ -9,6 +9,7 @@ use axum::{
 use eywa_weave::{ports::voice::Rejected, weave::ReceiveError};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// How long a channel is asked to wait when a store is away or the pod is full or leaving.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -22,6 +23,9 @@ pub struct Problem {
     title: &'static str,
     status: u16,
     detail: String,
+    /// What else this kind of problem says.
+    #[serde(flatten)]
+    more: Map<String, Value>,
     #[serde(skip)]
     retry_after: Option<Duration>,
     #[serde(skip)]
@@ -41,9 +45,17 @@ impl Problem {
             title,
             status: status.as_u16(),
             detail: detail.into(),
+            more: Map::new(),
             retry_after: None,
             allow: None,
         }
+    }
+
+    /// The same, with one more member: `name` is none of those that every problem has.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.more.insert(name.to_owned(), value);
+        self
     }
 
     /// There is no such Spirit or voice. Says nothing of those that there are.
@@ -62,7 +74,7 @@ impl Problem {
             StatusCode::PAYLOAD_TOO_LARGE,
             "body-too-large",
             "The body is too large",
-            format!("This voice takes at most {limit} bytes."),
+            format!("At most {limit} bytes are taken here."),
         )
     }
 
@@ -134,7 +146,8 @@ impl Problem {
         )
     }
 
-    fn unavailable(name: &str, title: &'static str, detail: impl Into<String>) -> Self {
+    /// It cannot be done now, and can be in a moment.
+    pub fn unavailable(name: &str, title: &'static str, detail: impl Into<String>) -> Self {
         Self {
             retry_after: Some(RETRY_AFTER),
             ..Self::new(StatusCode::SERVICE_UNAVAILABLE, name, title, detail)

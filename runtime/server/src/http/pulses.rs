@@ -10,6 +10,8 @@
 //! | 202 | `Prefer: respond-async`, or it takes longer than the Spirit may | an [`Answer`] with the outcome `accepted`; the reply goes to the voice's `replyUrl` |
 //! | 502 | it failed | a problem that says why |
 //!
+//! With `Accept: text/event-stream` the answer comes while it is being made, as the events of [`super::events`].
+//!
 //! With `?detail=true` an Answer tells what was done for it, too. The response is sent when the session is free again, so
 //! that the next message of the same person is not turned away as busy.
 
@@ -25,7 +27,7 @@ use eywa_adapters::voice::{HttpEnding, HttpVoice, Waiter};
 use eywa_weave::{
     EchoBody, PulseId, VoiceName,
     ports::{Voice as _, chronicle::Step, inbox::Acceptance, oracle::Usage},
-    pulse::Outcome,
+    pulse::{Choice, Outcome},
     weave::Receipt,
 };
 use futures::FutureExt as _;
@@ -34,7 +36,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::{Problem, body, received};
+use super::{Problem, body, events, received};
 use crate::{roster::Roster, serving::Serving};
 
 /// What a Pulse may take beyond the Spirit's own limit: to be spoken, and written down.
@@ -52,6 +54,9 @@ pub struct Answer {
     /// What the Spirit said, if it spoke.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// What the person is offered to answer with: a choice's title is what they say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<Choice>,
     /// Why, where the outcome alone does not say.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
@@ -118,11 +123,12 @@ pub(super) async fn take(
     let (parts, body) = request.into_parts();
     let body = body::read(&parts.headers, body, voice.body_limit()).await?;
     let later = prefers_async(&parts.headers);
+    let aloud = !later && events::wanted(&parts.headers);
     // Before the Pulse is accepted: its reply may be quicker than this task.
     let waiter = if later {
         None
     } else {
-        expect(&name, &voice, &parts.headers)?
+        expect(&name, &voice, &parts.headers, aloud)?
     };
     let Receipt::Accepted { pulses, .. } = received(&serving, name, parts, body).await? else {
         return Err(Problem::wrong_method());
@@ -132,9 +138,17 @@ pub(super) async fn take(
     };
     match (acceptance, waiter) {
         (Acceptance::Duplicate, _) => {
-            Ok(Json(Answer::bare(pulse, Outcome::Duplicate.as_str())).into_response())
+            let answer = Answer::bare(pulse, Outcome::Duplicate.as_str());
+            Ok(if aloud {
+                events::at_once(&answer)
+            } else {
+                Json(answer).into_response()
+            })
         }
         (Acceptance::New, None) => Ok(accepted(pulse, later)),
+        (Acceptance::New, Some(waiter)) if aloud => {
+            Ok(events::answer(pulse, waiter, serving, wishes.detail))
+        }
         (Acceptance::New, Some(waiter)) => answer(pulse, waiter, &serving, wishes.detail).await,
     }
 }
@@ -151,15 +165,19 @@ fn expect(
     name: &VoiceName,
     voice: &HttpVoice,
     headers: &HeaderMap,
+    aloud: bool,
 ) -> Result<Option<Waiter>, Problem> {
     // Without an id the voice will not take it at all.
     let Some(id) = headers.get("webhook-id").and_then(|id| id.to_str().ok()) else {
         return Ok(None);
     };
-    voice
-        .expect(&PulseId::new(name, id))
-        .map(Some)
-        .map_err(|_| Problem::full())
+    let pulse = PulseId::new(name, id);
+    let waiter = if aloud {
+        voice.expect_aloud(&pulse)
+    } else {
+        voice.expect(&pulse)
+    };
+    waiter.map(Some).map_err(|_| Problem::full())
 }
 
 async fn answer(
@@ -168,35 +186,56 @@ async fn answer(
     serving: &Serving,
     detail: bool,
 ) -> Result<Response, Problem> {
-    let ending = timeout(serving.pulse_timeout + TO_SPEAK_AND_RECORD, waiter.ended())
+    let ending = timeout(longest_wait(serving), waiter.ended())
         .await
         .ok()
         .flatten();
-    let text = waiter
-        .reply()
-        .now_or_never()
-        .flatten()
-        .map(|reply| reply.text);
+    let answer = ended(pulse, &mut waiter, ending, detail)?;
+    Ok(if answer.outcome == ACCEPTED {
+        accepted(answer.pulse, false)
+    } else {
+        Json(answer).into_response()
+    })
+}
+
+/// How long a Pulse is waited for.
+pub(super) fn longest_wait(serving: &Serving) -> Duration {
+    serving.pulse_timeout + TO_SPEAK_AND_RECORD
+}
+
+/// What became of a Pulse that was waited for, to its end or for as long as anybody waits.
+pub(super) fn ended(
+    pulse: PulseId,
+    waiter: &mut Waiter,
+    ending: Option<HttpEnding>,
+    detail: bool,
+) -> Result<Answer, Problem> {
+    let reply = waiter.reply().now_or_never().flatten();
+    let (text, choices) = reply
+        .map(|reply| (Some(reply.text), reply.choices))
+        .unwrap_or_default();
     let Some(ending) = ending else {
-        return Ok(match text {
-            Some(text) => Json(Answer {
-                text: Some(text),
-                ..Answer::bare(pulse, Outcome::Answered.as_str())
-            })
-            .into_response(),
-            None => accepted(pulse, false),
+        let outcome = if text.is_some() {
+            Outcome::Answered.as_str()
+        } else {
+            ACCEPTED
+        };
+        return Ok(Answer {
+            text,
+            choices,
+            ..Answer::bare(pulse, outcome)
         });
     };
     if ending.entry.outcome == Outcome::Failed {
         return Err(Problem::failed(&ending.entry.reason));
     }
-    let answer = Answer {
+    Ok(Answer {
         text,
+        choices,
         reason: ending.entry.reason.clone(),
         detail: detail.then(|| Detail::of(&ending)),
         ..Answer::bare(pulse, ending.entry.outcome.as_str())
-    };
-    Ok(Json(answer).into_response())
+    })
 }
 
 impl Answer {
@@ -205,6 +244,7 @@ impl Answer {
             pulse,
             outcome: outcome.to_owned(),
             text: None,
+            choices: Vec::new(),
             reason: String::new(),
             detail: None,
         }

@@ -2,11 +2,11 @@
 
 mod observer;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use eywa_weave::{
     SpiritName, VoiceName,
-    ports::{inbox::Depth, vigil::Phase},
+    ports::{inbox::Depth, rite::Standing, vigil::Phase},
 };
 use prometheus::{
     GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -75,9 +75,13 @@ struct Families {
     actions: IntCounterVec,
     action_seconds: HistogramVec,
     voices: IntCounterVec,
+    refusals: IntCounterVec,
     operation_seconds: HistogramVec,
     tokens: HistogramVec,
+    oracles_open: IntGaugeVec,
     vigils: IntGaugeVec,
+    vigil_requests: IntCounterVec,
+    rites: IntGaugeVec,
     takeover_seconds: HistogramVec,
     inbox_pulses: IntGaugeVec,
     inbox_oldest: GaugeVec,
@@ -169,6 +173,11 @@ impl Metrics {
                 "Messages that were given to a voice, by what became of them.",
                 &["spirit", "voice", "outcome"],
             )?,
+            refusals: counters(
+                "eywa_voice_refusals_total",
+                "Messages that a channel refused or could not deliver, by its own code.",
+                &["spirit", "voice", "code"],
+            )?,
             operation_seconds: histograms(
                 "gen_ai_client_operation_duration_seconds",
                 "How long the model takes for one request.",
@@ -191,9 +200,24 @@ impl Metrics {
                 ],
                 &TOKENS,
             )?,
+            oracles_open: gauges(
+                "eywa_oracle_circuit_open",
+                "1 while an Oracle that gave no answers is left alone by this pod, 0 when it answers again.",
+                &["gen_ai_provider_name", "gen_ai_request_model"],
+            )?,
             vigils: gauges(
                 "eywa_vigils",
                 "Vigil objects, by phase. Every pod of a Spirit sees all of them.",
+                &["spirit", "phase"],
+            )?,
+            vigil_requests: counters(
+                "eywa_vigil_requests_total",
+                "How often a Spirit asked for a human, by what made it ask.",
+                &["spirit", "reason"],
+            )?,
+            rites: gauges(
+                "eywa_rites",
+                "Rites that wait, or that ended within a day, by phase. Every pod of a Spirit sees all of them.",
                 &["spirit", "phase"],
             )?,
             takeover_seconds: histograms(
@@ -251,6 +275,7 @@ impl Metrics {
                 .with_label_values(&[spirit.as_str(), phase_label(phase)])
                 .add(0);
         }
+        self.rites(spirit, &HashMap::new());
         metrics
             .takeover_seconds
             .with_label_values(&[spirit.as_str()]);
@@ -285,6 +310,16 @@ impl Metrics {
                     .with_label_values(&[spirit.as_str(), phase_label(phase)])
                     .add(step);
             }
+        }
+    }
+
+    /// So many Rites of the Spirit stand so.
+    pub fn rites(&self, spirit: &SpiritName, counts: &HashMap<Standing, i64>) {
+        for standing in Standing::ALL {
+            self.0
+                .rites
+                .with_label_values(&[spirit.as_str(), standing.as_str()])
+                .set(counts.get(&standing).copied().unwrap_or_default());
         }
     }
 

@@ -9,14 +9,14 @@ use std::{
 use eywa_weave::{
     SpiritName, VoiceName,
     observe::{BondOutcome, Event, Observer, Stage},
-    ports::oracle::Usage,
+    ports::{oracle::Usage, vigil::Cause},
     pulse::Outcome,
 };
 use prometheus::{Histogram, IntCounter};
 
 use super::Metrics;
 
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 12] = [
     Stage::Accept,
     Stage::Bond,
     Stage::Gather,
@@ -25,11 +25,21 @@ const STAGES: [Stage; 11] = [
     Stage::Pathfinder,
     Stage::Oracle,
     Stage::Action,
+    Stage::Attachments,
     Stage::Vigil,
     Stage::Voice,
     Stage::Record,
 ];
-const SPOKEN: [&str; 3] = ["delivered", "failed", "unknown"];
+const SPOKEN: [&str; 8] = [
+    "delivered",
+    "failed",
+    "unauthorized",
+    "arrived",
+    "read",
+    "undelivered",
+    "inattentive",
+    "unknown",
+];
 /// The most names of Actions that get series of their own: a model may call names that do not exist.
 const MOST_ACTIONS: usize = 256;
 
@@ -43,6 +53,7 @@ pub struct SpiritObserver {
     error: IntCounter,
     hold_seconds: Histogram,
     lost: IntCounter,
+    summoned: [IntCounter; Cause::ALL.len()],
     voices: HashMap<VoiceName, VoiceSeries>,
     actions: Mutex<BTreeSet<String>>,
 }
@@ -97,6 +108,11 @@ impl SpiritObserver {
             error: bond("error"),
             hold_seconds: families.bond_hold_seconds.with_label_values(&[spirit]),
             lost: families.bonds_lost.with_label_values(&[spirit]),
+            summoned: Cause::ALL.map(|cause| {
+                families
+                    .vigil_requests
+                    .with_label_values(&[spirit, cause.as_str()])
+            }),
             voices,
             actions: Mutex::default(),
             metrics,
@@ -205,10 +221,29 @@ impl Observer for SpiritObserver {
                 usage,
                 error,
             } => self.oracle(provider, model, took, usage, error),
+            Event::Breaker {
+                provider,
+                model,
+                open,
+            } => self
+                .metrics
+                .0
+                .oracles_open
+                .with_label_values(&[provider, model])
+                .set(open.into()),
+            Event::Summoned { cause, .. } => self.summoned[place(&Cause::ALL, &cause)].inc(),
             Event::Voice { voice, outcome, .. } => {
                 if let Some(series) = self.voices.get(voice) {
                     series.spoken[place(&SPOKEN, &outcome)].inc();
                 }
+            }
+            Event::VoiceRefusal {
+                spirit,
+                voice,
+                code,
+            } => {
+                let labels = [spirit.as_str(), voice.as_str(), code];
+                self.metrics.0.refusals.with_label_values(&labels).inc();
             }
         }
     }

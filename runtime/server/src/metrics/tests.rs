@@ -37,6 +37,12 @@ fn every_metric_of_the_contract_has_its_name_and_its_labels() {
         input: 10,
         output: 5,
         cached: 0,
+        cache_write: 0,
+    });
+    observer.observe(Event::Breaker {
+        provider: "openai",
+        model: "gpt-5-mini",
+        open: true,
     });
     observer.observe(Event::Oracle {
         provider: "openai",
@@ -72,6 +78,7 @@ fn every_metric_of_the_contract_has_its_name_and_its_labels() {
         r#"gen_ai_client_operation_duration_seconds_count{error_type="",gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="gpt-5-mini"} 1"#,
         r#"gen_ai_client_token_usage_sum{gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="gpt-5-mini",gen_ai_token_type="input"} 10"#,
         r#"gen_ai_client_token_usage_bucket{gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="gpt-5-mini",gen_ai_token_type="output",le="16"} 1"#,
+        r#"eywa_oracle_circuit_open{gen_ai_provider_name="openai",gen_ai_request_model="gpt-5-mini"} 1"#,
         r#"eywa_build_info{commit="#,
     ] {
         assert!(text.contains(series), "{series} is missing from\n{text}");

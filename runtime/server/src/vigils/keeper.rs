@@ -1,19 +1,19 @@
-//! Carries one order out, against the Vigil port.
+//! Carries one order out.
 
 use std::{sync::Arc, time::Duration};
 
 use eywa_weave::{
-    Echo, EchoBody, StoreError,
+    Handover, StoreError,
     ports::{
-        Echoes, Vigil,
-        vigil::{Phase, Target, Watch},
+        Echoes,
+        vigil::{Phase, ReleaseReason, Target, Watch},
     },
 };
 use jiff::Timestamp;
 
 use super::order::Order;
 
-/// Who gives a conversation back when the object does not say: an empty name means that it was for lack of activity.
+/// Who gives a conversation back when the object does not say.
 const SOMEONE: &str = "someone";
 
 /// What an order needs next.
@@ -49,24 +49,29 @@ impl Need {
 
 /// Carries orders out. Everything it does may be done twice, by another pod or after a crash.
 pub struct Keeper {
-    vigil: Arc<dyn Vigil>,
+    handover: Handover,
     echoes: Arc<dyn Echoes>,
     release_after: Duration,
 }
 
 impl Keeper {
     /// A keeper of one Spirit's Vigils. `release_after` is the Spirit's own idle time; zero for never.
-    pub fn new(vigil: Arc<dyn Vigil>, echoes: Arc<dyn Echoes>, release_after: Duration) -> Self {
+    pub fn new(handover: Handover, echoes: Arc<dyn Echoes>, release_after: Duration) -> Self {
         Self {
-            vigil,
+            handover,
             echoes,
             release_after,
         }
     }
 
-    /// What holds for the order's target.
-    pub(super) async fn state(&self, order: &Order) -> Result<Watch, StoreError> {
-        self.vigil.state(&order.target).await
+    /// What holds for a target.
+    pub(super) async fn state(&self, target: &Target) -> Result<Watch, StoreError> {
+        self.handover.state(target).await
+    }
+
+    /// What a human has, or is asked to take.
+    pub(super) async fn open(&self) -> Result<Vec<(Target, Watch)>, StoreError> {
+        self.handover.open().await
     }
 
     /// Does what is needed, and gives what holds then.
@@ -77,30 +82,27 @@ impl Keeper {
         watch: Watch,
         now: Timestamp,
     ) -> Result<Watch, StoreError> {
-        let watch = match need {
-            Need::Nothing => watch,
-            Need::TakeOver => {
-                self.vigil.take_over(&order.target, &order.by, now).await?;
-                self.vigil.settle(&order.target, now).await?
-            }
-            Need::Settle => self.vigil.settle(&order.target, now).await?,
+        let (handover, target) = (&self.handover, &order.target);
+        match need {
+            Need::Nothing => Ok(watch),
+            Need::TakeOver => handover.take_over(target, &order.by, now).await,
+            Need::Settle => handover.settle(target, now).await,
             Need::GiveBack => {
-                self.give_back(&order.target, &watch, by_name(order), now)
-                    .await?
+                let by = by_name(order);
+                handover
+                    .give_back(target, by, ReleaseReason::Human, now)
+                    .await
             }
-        };
-        if watch.phase == Phase::Active && order.takeover && !order.done {
-            let by = watch.by.clone();
-            self.mark(
-                &order.target,
-                &watch,
-                "took-over",
-                EchoBody::TookOver { by },
-                now,
-            )
-            .await?;
         }
-        Ok(watch)
+    }
+
+    /// It is known to be `Active`: whoever made it so may not have lived to write that down.
+    pub(super) async fn has_become_active(
+        &self,
+        order: &Order,
+        watch: &Watch,
+    ) -> Result<(), StoreError> {
+        self.handover.record_takeover(&order.target, watch).await
     }
 
     /// Gives the conversation back if nobody has used it for its idle time; otherwise says in how long that may be, if
@@ -130,60 +132,19 @@ impl Keeper {
         if !left.is_zero() {
             return Ok((watch, Some(left)));
         }
-        Ok((self.give_back(&order.target, &watch, "", now).await?, None))
+        let released = self
+            .handover
+            .give_back(&order.target, "", ReleaseReason::Idle, now);
+        Ok((released.await?, None))
     }
 
     /// The object is gone: whoever had its conversation gives it back.
     pub(super) async fn dismiss(&self, order: &Order, now: Timestamp) -> Result<(), StoreError> {
-        let watch = self.vigil.state(&order.target).await?;
-        if watch.phase.is_human() {
-            self.give_back(&order.target, &watch, by_name(order), now)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// The mark comes first: the Spirit never answers without knowing that it has the conversation again.
-    async fn give_back(
-        &self,
-        target: &Target,
-        watch: &Watch,
-        by: &str,
-        now: Timestamp,
-    ) -> Result<Watch, StoreError> {
-        if watch.phase == Phase::Active {
-            self.mark(
-                target,
-                watch,
-                "gave-back",
-                EchoBody::GaveBack { by: by.to_owned() },
-                now,
-            )
-            .await?;
-        }
-        self.vigil.release(target, by, now).await
-    }
-
-    /// Writes into the conversation that it changed hands. A Vigil over every conversation has none to write into.
-    async fn mark(
-        &self,
-        target: &Target,
-        watch: &Watch,
-        what: &str,
-        body: EchoBody,
-        at: Timestamp,
-    ) -> Result<(), StoreError> {
-        let Target::Session(session) = target else {
-            return Ok(());
-        };
-        let since = watch.since.map_or(0, Timestamp::as_millisecond);
-        let echo = Echo {
-            id: format!("vigil-{since}-{what}"),
-            at,
-            pulse: None,
-            body,
-        };
-        self.echoes.append(session, None, &[echo]).await
+        let by = by_name(order);
+        self.handover
+            .give_back(&order.target, by, ReleaseReason::Human, now)
+            .await
+            .map(drop)
     }
 
     async fn last_said(&self, target: &Target) -> Result<Option<Timestamp>, StoreError> {

@@ -5,6 +5,10 @@
 //! given back although its spec still says `takeover: true`; any edit of the spec is a new order. Two things are done
 //! whatever the generation: a takeover that the store has never heard of, or has forgotten, is made again.
 //!
+//! A conversation can be taken over without an object: on the desk, or because the Spirit asked for a human. Then the
+//! rota makes one, whose spec follows what is done, so that it can be given back by an edit; a generation that the
+//! runtime wrote so is marked, and orders nothing. It is deleted a day after the release.
+//!
 //! Every pod of a Spirit does all of this, at the same time and without talking to the others. What keeps them from
 //! getting in each other's way:
 //!
@@ -20,11 +24,13 @@
 //! | `order` | what an object asks, out of its spec and status |
 //! | `keeper` | carries one order out, against the Vigil port |
 //! | `status` | what the object is told |
+//! | `kept` | objects that the runtime makes |
 //! | `rota` | all objects of a Spirit: which one counts for a conversation, when to look again |
-//! | `noted` | tells the rota that a person wrote |
+//! | `noted` | tells the rota what this process does |
 //! | `kubernetes` | objects that are in a cluster |
 
 mod keeper;
+mod kept;
 #[cfg(feature = "vigil-kubernetes")]
 pub mod kubernetes;
 mod noted;
@@ -35,4 +41,4 @@ mod status;
 pub use keeper::Keeper;
 pub use noted::{Noted, Notes};
 pub use order::{InvalidOrder, Order};
-pub use rota::{Change, ObjectsError, Published, Rota, VigilObjects};
+pub use rota::{Announcement, Change, ObjectsError, Published, Rota, VigilObjects};

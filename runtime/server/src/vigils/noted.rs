@@ -1,4 +1,4 @@
-//! Tells the rota that a person wrote while a human has their conversation, so that the status says so at once.
+//! Tells the rota what this process does with Vigils, so that their objects say so at once.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use eywa_weave::{
     ports::{
         Vigil,
         bond::Fence,
-        vigil::{Permit, Target, Watch},
+        vigil::{Permit, ReleaseReason, Target, Watch},
     },
 };
 use jiff::Timestamp;
@@ -20,13 +20,16 @@ use tokio::sync::Notify;
 
 /// Who wants to hear of which conversation. Clones are the same list.
 #[derive(Clone, Default)]
-pub struct Notes(Arc<Mutex<HashMap<Target, Arc<Notify>>>>);
+pub struct Notes {
+    about: Arc<Mutex<HashMap<Target, Arc<Notify>>>>,
+    opened: Arc<Notify>,
+}
 
 impl Notes {
     /// What is told when a person writes in `target`.
     pub(super) fn about(&self, target: &Target) -> Arc<Notify> {
         Arc::clone(
-            self.0
+            self.about
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .entry(target.clone())
@@ -36,14 +39,28 @@ impl Notes {
 
     /// Nobody wants to hear of `target` any more.
     pub(super) fn forget(&self, target: &Target) {
-        self.0
+        self.about
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(target);
     }
 
+    /// Told when a human was asked for, or takes over, in whichever conversation.
+    pub(super) fn opened(&self) -> Arc<Notify> {
+        Arc::clone(&self.opened)
+    }
+
+    /// Somebody did something with `target`.
+    fn moved(&self, target: &Target) {
+        let listening = self.about.lock().unwrap_or_else(PoisonError::into_inner);
+        match listening.get(target) {
+            Some(notify) => notify.notify_one(),
+            None => self.opened.notify_one(),
+        }
+    }
+
     fn wrote(&self, session: &SessionKey) {
-        let listening = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let listening = self.about.lock().unwrap_or_else(PoisonError::into_inner);
         for target in [Target::Session(session.clone()), Target::Everyone] {
             if let Some(notify) = listening.get(&target) {
                 notify.notify_one();
@@ -52,7 +69,7 @@ impl Notes {
     }
 }
 
-/// A [`Vigil`] that says of each note that there was one. It changes nothing else.
+/// A [`Vigil`] that says of each change that there was one. It changes nothing else.
 pub struct Noted {
     vigil: Arc<dyn Vigil>,
     notes: Notes,
@@ -75,13 +92,19 @@ impl Vigil for Noted {
         self.vigil.state(target).await
     }
 
+    async fn open(&self, most: usize) -> Result<Vec<(Target, Watch)>, StoreError> {
+        self.vigil.open(most).await
+    }
+
     async fn request(
         &self,
         target: &Target,
         reason: &str,
         at: Timestamp,
     ) -> Result<Watch, StoreError> {
-        self.vigil.request(target, reason, at).await
+        let watch = self.vigil.request(target, reason, at).await?;
+        self.notes.moved(target);
+        Ok(watch)
     }
 
     async fn take_over(
@@ -90,15 +113,31 @@ impl Vigil for Noted {
         by: &str,
         at: Timestamp,
     ) -> Result<Watch, StoreError> {
-        self.vigil.take_over(target, by, at).await
+        let watch = self.vigil.take_over(target, by, at).await?;
+        self.notes.moved(target);
+        Ok(watch)
     }
 
     async fn settle(&self, target: &Target, at: Timestamp) -> Result<Watch, StoreError> {
         self.vigil.settle(target, at).await
     }
 
-    async fn release(&self, target: &Target, by: &str, at: Timestamp) -> Result<Watch, StoreError> {
-        self.vigil.release(target, by, at).await
+    async fn release(
+        &self,
+        target: &Target,
+        by: &str,
+        reason: ReleaseReason,
+        at: Timestamp,
+    ) -> Result<Watch, StoreError> {
+        let watch = self.vigil.release(target, by, reason, at).await?;
+        self.notes.moved(target);
+        Ok(watch)
+    }
+
+    async fn answered(&self, session: &SessionKey) -> Result<(), StoreError> {
+        self.vigil.answered(session).await?;
+        self.notes.wrote(session);
+        Ok(())
     }
 
     async fn note(

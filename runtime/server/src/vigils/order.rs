@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use eywa_crds::Vigil;
+use eywa_crds::{
+    Vigil,
+    vigil::{FOLLOWED, KEPT_BY, KEPT_BY_RUNTIME, VigilPhase},
+};
 use eywa_weave::{names::NotASession, ports::vigil::Target};
 use jiff::Timestamp;
 
@@ -25,8 +28,13 @@ pub struct Order {
     pub by: String,
     /// The idle time after which it is given back; zero for never, and the Spirit's when absent.
     pub release_after: Option<Duration>,
-    /// Whether a pod has carried this generation out already, by the object's status.
+    /// Whether this generation asks for nothing any more: a pod has carried it out, by the object's status, or wrote it
+    /// itself to say what is.
     pub done: bool,
+    /// Whether the runtime may change the object and delete it.
+    pub kept: bool,
+    /// Whether nobody has the conversation or is asked to take it, as far as the object was told.
+    pub idle: bool,
 }
 
 /// A Vigil object that names no conversation. The API server refuses such a one; a file may hold it.
@@ -55,7 +63,17 @@ impl Order {
                 .iter()
                 .any(|condition| condition.type_ == READY && condition.reason == SUPERSEDED)
         });
+        let labels = vigil.metadata.labels.as_ref();
+        let followed = vigil
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|annotations| annotations.get(FOLLOWED)?.parse().ok());
+        let phase = status.and_then(|status| status.phase).unwrap_or_default();
         Ok(Self {
+            kept: labels
+                .is_some_and(|labels| labels.get(KEPT_BY).is_some_and(|by| by == KEPT_BY_RUNTIME)),
+            idle: matches!(phase, VigilPhase::Watching | VigilPhase::Released),
             generation,
             created_at: vigil
                 .metadata
@@ -71,7 +89,8 @@ impl Order {
             release_after: vigil.spec.release_after.map(Duration::from),
             // One that stood behind another has had nothing done for it, whatever generation its status speaks of.
             done: !superseded
-                && status.and_then(|status| status.observed_generation) == Some(generation),
+                && (followed == Some(generation)
+                    || status.and_then(|status| status.observed_generation) == Some(generation)),
             name,
         })
     }

@@ -1,6 +1,10 @@
 //! All Vigil objects of a Spirit: which one counts for a conversation, and when each is looked at again.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use eywa_crds::{Vigil, vigil::VigilStatus};
@@ -10,13 +14,14 @@ use eywa_weave::{
 };
 use jiff::Timestamp;
 use tokio::{
-    sync::{Notify, mpsc, watch},
-    time::{Instant, sleep},
+    sync::{Mutex, Notify, mpsc, watch},
+    time::{Instant, sleep, sleep_until},
 };
 use tracing::{debug, warn};
 
 use super::{
     keeper::{Keeper, Need},
+    kept::{announcements, following, kept_object},
     noted::Notes,
     order::Order,
     status::Report,
@@ -33,19 +38,23 @@ const OTHERWISE: Duration = Duration::from_secs(20);
 const GATHERED: Duration = Duration::from_millis(250);
 /// How long it is waited for an object's newer version, which is known to be on its way.
 const NEWS: Duration = Duration::from_millis(500);
+/// How many objects are made at a time for conversations that have none.
+const MOST_MADE: usize = 100;
+/// How long an object that the runtime made is kept when the conversation is the Spirit's again.
+const KEPT_AFTER_RELEASE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often it is tried to give back the conversation of an object that is gone, before it is left to whoever takes it
 /// next: with the pauses between, about ten minutes.
 const DISMISSALS: u32 = 24;
 
 /// What happened to the objects.
 #[derive(Clone, Debug)]
-pub enum Change {
+pub enum Change<K = Vigil> {
     /// One is new, or not what it was.
-    Set(Box<Vigil>),
+    Set(Box<K>),
     /// The one of this name is gone.
     Gone(String),
     /// These are all there are.
-    All(Vec<Vigil>),
+    All(Vec<K>),
 }
 
 /// Where Vigil objects are kept.
@@ -57,6 +66,29 @@ pub trait VigilObjects: Send + Sync {
     /// Writes the runtime's part of the status, if the object is still exactly the one given.
     async fn publish(&self, vigil: &Vigil, status: &VigilStatus)
     -> Result<Published, ObjectsError>;
+
+    /// Makes an object, unless there is one of its name, which is left as it is.
+    async fn make(&self, vigil: &Vigil) -> Result<(), ObjectsError>;
+
+    /// Writes labels, annotations and spec as they are given here, if the object is otherwise still exactly the one given.
+    async fn rewrite(&self, vigil: &Vigil) -> Result<Published, ObjectsError>;
+
+    /// Deletes the object, if it is still exactly the one given.
+    async fn delete(&self, vigil: &Vigil) -> Result<Published, ObjectsError>;
+
+    /// Says where people look for it what has happened to the object. What cannot be said is dropped.
+    async fn announce(&self, vigil: &Vigil, news: Announcement);
+}
+
+/// What has happened to a Vigil object. It holds nothing of the conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// Whether somebody should do something about it.
+    pub warning: bool,
+    /// In one word.
+    pub reason: &'static str,
+    /// In a sentence.
+    pub note: String,
 }
 
 /// What came of writing a status.
@@ -70,7 +102,7 @@ pub enum Published {
 
 /// Where the objects are kept does not answer. What is in the store holds meanwhile.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the Vigil objects cannot be reached: {0}")]
+#[error("the objects cannot be reached: {0}")]
 pub struct ObjectsError(pub String);
 
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +117,8 @@ enum Failed {
 pub struct Rota {
     shared: Arc<Shared>,
     posts: BTreeMap<String, Post>,
+    /// Held while objects are made.
+    making: Arc<Mutex<()>>,
 }
 
 struct Shared {
@@ -130,16 +164,35 @@ impl Rota {
                 metrics,
             }),
             posts: BTreeMap::new(),
+            making: Arc::new(Mutex::new(())),
         }
     }
 
     /// Keeps the Vigils until `changes` ends. Each object has a task, so that none waits for another.
     pub async fn run(mut self, mut changes: mpsc::Receiver<Change>) {
-        while let Some(change) = changes.recv().await {
+        let (opened, mut listed) = (self.shared.notes.opened(), false);
+        let mut next_look = Instant::now();
+        loop {
+            let change = tokio::select! {
+                change = changes.recv() => match change {
+                    Some(change) => change,
+                    None => return,
+                },
+                () = opened.notified(), if listed => {
+                    self.make_missing();
+                    continue;
+                }
+                () = sleep_until(next_look), if listed => {
+                    next_look = Instant::now() + OTHERWISE;
+                    self.make_missing();
+                    continue;
+                }
+            };
             match change {
                 Change::Set(vigil) => self.set(*vigil),
                 Change::Gone(name) => self.gone(&name),
                 Change::All(vigils) => {
+                    listed = true;
                     let stay = |name: &String| {
                         vigils
                             .iter()
@@ -156,6 +209,25 @@ impl Rota {
                 }
             }
         }
+    }
+
+    /// Makes objects for what a human has, or is asked to take, and that has none, in a task of its own.
+    fn make_missing(&self) {
+        let known: HashSet<Target> = self
+            .posts
+            .values()
+            .map(|post| post.order.target.clone())
+            .collect();
+        let (shared, making) = (Arc::clone(&self.shared), Arc::clone(&self.making));
+        tokio::spawn(async move {
+            // What comes up meanwhile is found by the next look.
+            let Ok(_making) = making.try_lock() else {
+                return;
+            };
+            if let Err(failed) = shared.make_missing(&known).await {
+                warn!(error = %failed, "a Vigil could not be made for a conversation; trying again");
+            }
+        });
     }
 
     fn set(&mut self, vigil: Vigil) {
@@ -214,7 +286,10 @@ impl Rota {
             self.rank(target);
         } else {
             self.shared.notes.forget(target);
-            tokio::spawn(Arc::clone(&self.shared).dismiss(post.order.clone()));
+            // What the runtime has tidied away itself orders nothing.
+            if !(post.order.kept && post.order.idle) {
+                tokio::spawn(Arc::clone(&self.shared).dismiss(post.order.clone()));
+            }
         }
     }
 
@@ -307,11 +382,21 @@ impl Shared {
             Err(failed) => return Err(failed),
         };
         let (watch, idle_in) = self.keeper.release_idle(order, watch, now).await?;
+        if watch.phase == Phase::Active && *counted != Some(Phase::Active) {
+            self.keeper.has_become_active(order, &watch).await?;
+        }
         self.count(counted, watch.phase);
+        if order.kept && order.done && self.keep_up(vigil, order, &watch, now).await? {
+            return Ok(NEWS);
+        }
         let carried_out = order.done
             || watch.phase.is_human() == order.takeover && watch.phase != Phase::TakingOver;
         let status = report.of(&watch, carried_out);
+        let announcements = announcements(vigil.status.as_ref(), &status);
         let written = self.publish(vigil, &report, status).await?;
+        for news in announcements.into_iter().filter(|_| written) {
+            self.objects.announce(vigil, news).await;
+        }
         if written && watch.phase == Phase::Active && !order.done {
             self.metrics.taken_over(&self.spirit, seen.at.elapsed());
         }
@@ -324,7 +409,7 @@ impl Shared {
 
     /// Does what the object asks, if it still asks for it; `None` when a newer version of it is on its way.
     async fn carry_out(&self, order: &Order, now: Timestamp) -> Result<Option<Watch>, Failed> {
-        let watch = self.keeper.state(order).await?;
+        let watch = self.keeper.state(&order.target).await?;
         let need = Need::of(order, &watch);
         if need.is_a_change() {
             let current = self.objects.current(&order.name).await?;
@@ -338,6 +423,48 @@ impl Shared {
             }
         }
         Ok(Some(self.keeper.satisfy(order, need, watch, now).await?))
+    }
+
+    /// Makes objects for what a human has, or is asked to take, unless it is `known` to have one.
+    async fn make_missing(&self, known: &HashSet<Target>) -> Result<(), Failed> {
+        let open = self.keeper.open().await?;
+        let missing = open
+            .into_iter()
+            .filter(|(target, _)| !known.contains(target));
+        for (target, watch) in missing.take(MOST_MADE) {
+            self.objects
+                .make(&kept_object(&self.spirit, &target, &watch))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Lets an object that is the runtime's own say what is, and go when it is no longer needed; whether a newer version of
+    /// it is on its way.
+    async fn keep_up(
+        &self,
+        vigil: &Vigil,
+        order: &Order,
+        watch: &Watch,
+        now: Timestamp,
+    ) -> Result<bool, ObjectsError> {
+        if watch.phase.is_human() != order.takeover {
+            let followed = following(vigil, order, watch);
+            self.objects.rewrite(&followed).await?;
+            return Ok(true);
+        }
+        let over = match watch.phase {
+            Phase::Released => watch.released_at,
+            Phase::Watching => Some(order.created_at),
+            _ => None,
+        };
+        let old = over.is_some_and(|over| {
+            Duration::try_from(now.duration_since(over)).is_ok_and(|age| age >= KEPT_AFTER_RELEASE)
+        });
+        if old && order.idle {
+            return Ok(self.objects.delete(vigil).await? == Published::Written);
+        }
+        Ok(false)
     }
 
     /// Writes the status if it is news; whether it was and is written.

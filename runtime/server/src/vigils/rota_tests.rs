@@ -1,10 +1,15 @@
 use std::sync::{Mutex, PoisonError, atomic::AtomicBool, atomic::Ordering};
 
-use eywa_adapters::{echoes::InMemoryEchoes, vigil::InMemoryVigil};
-use eywa_crds::vigil::{VigilPhase, VigilSpec};
+use eywa_adapters::{chronicle::InMemoryChronicle, echoes::InMemoryEchoes, vigil::InMemoryVigil};
+use eywa_crds::vigil::{FOLLOWED, KEPT_BY, VigilPhase, VigilReleaseReason, VigilSpec, object_name};
 use eywa_weave::{
-    EchoBody, PulseId, SessionKey,
-    ports::{self, Echoes as _, Vigil as _, bond::Fence, vigil::Permit},
+    EchoBody, Handover, PulseId, SessionKey,
+    ports::{
+        self, Chronicle as _, Echoes as _, Vigil as _,
+        bond::Fence,
+        chronicle::DeedKind,
+        vigil::{Cause, Permit, ReleaseReason},
+    },
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -19,6 +24,7 @@ struct Cluster {
     watchers: Mutex<Vec<mpsc::Sender<Change>>>,
     away: AtomicBool,
     writes: Mutex<Vec<VigilStatus>>,
+    announced: Mutex<Vec<(String, Announcement)>>,
 }
 
 impl Cluster {
@@ -37,6 +43,20 @@ impl Cluster {
         change(&mut vigil.spec);
         vigil.metadata.generation = Some(vigil.metadata.generation.unwrap_or_default() + 1);
         self.changed(vigil);
+    }
+
+    fn reachable(&self) -> Result<(), ObjectsError> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(ObjectsError("away".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Why something was said of an object, in that order.
+    fn announced(&self, name: &str) -> Vec<&'static str> {
+        let announced = self.announced.lock().unwrap();
+        let about = announced.iter().filter(|(of, _)| of == name);
+        about.map(|(_, news)| news.reason).collect()
     }
 
     fn delete(&self, name: &str) {
@@ -58,10 +78,9 @@ impl Cluster {
     }
 
     fn status(&self, name: &str) -> VigilStatus {
-        self.objects.lock().unwrap()[name]
-            .status
-            .clone()
-            .unwrap_or_default()
+        let objects = self.objects.lock().unwrap();
+        let vigil = objects.get(name).cloned();
+        vigil.and_then(|vigil| vigil.status).unwrap_or_default()
     }
 
     fn writes(&self) -> usize {
@@ -102,12 +121,64 @@ impl VigilObjects for Cluster {
         self.changed(kept);
         Ok(Published::Written)
     }
+
+    async fn make(&self, vigil: &Vigil) -> Result<(), ObjectsError> {
+        self.reachable()?;
+        let name = vigil.metadata.name.clone().unwrap();
+        let mut objects = self.objects.lock().unwrap();
+        if objects.contains_key(&name) {
+            return Ok(());
+        }
+        let mut made = vigil.clone();
+        made.metadata.generation = Some(1);
+        made.metadata.creation_timestamp = Some(Time(Timestamp::now()));
+        self.changed(&mut made);
+        objects.insert(name, made);
+        Ok(())
+    }
+
+    async fn rewrite(&self, vigil: &Vigil) -> Result<Published, ObjectsError> {
+        self.reachable()?;
+        let mut objects = self.objects.lock().unwrap();
+        let kept = objects.get_mut(vigil.metadata.name.as_deref().unwrap());
+        let Some(kept) =
+            kept.filter(|kept| kept.metadata.resource_version == vigil.metadata.resource_version)
+        else {
+            return Ok(Published::Outdated);
+        };
+        kept.metadata.annotations = vigil.metadata.annotations.clone();
+        kept.metadata.labels = vigil.metadata.labels.clone();
+        if kept.spec != vigil.spec {
+            kept.spec = vigil.spec.clone();
+            kept.metadata.generation = Some(kept.metadata.generation.unwrap() + 1);
+        }
+        self.changed(kept);
+        Ok(Published::Written)
+    }
+
+    async fn delete(&self, vigil: &Vigil) -> Result<Published, ObjectsError> {
+        self.reachable()?;
+        let name = vigil.metadata.name.as_deref().unwrap();
+        let version = |vigil: &Vigil| vigil.metadata.resource_version.clone();
+        let current = self.objects.lock().unwrap().get(name).map(version);
+        if current != Some(version(vigil)) {
+            return Ok(Published::Outdated);
+        }
+        Self::delete(self, name);
+        Ok(Published::Written)
+    }
+
+    async fn announce(&self, vigil: &Vigil, news: Announcement) {
+        let name = vigil.metadata.name.clone().unwrap();
+        self.announced.lock().unwrap().push((name, news));
+    }
 }
 
 struct World {
     cluster: Arc<Cluster>,
     vigil: Arc<InMemoryVigil>,
     echoes: Arc<InMemoryEchoes>,
+    chronicle: Arc<InMemoryChronicle>,
 }
 
 impl World {
@@ -116,15 +187,28 @@ impl World {
             cluster: Arc::default(),
             vigil: Arc::new(InMemoryVigil::new()),
             echoes: Arc::new(InMemoryEchoes::new()),
+            chronicle: Arc::new(InMemoryChronicle::new()),
         }
+    }
+
+    /// What the desk of a pod changes hands by.
+    fn handover(&self, noted: &Arc<Noted>) -> Handover {
+        Handover::new(
+            "barista".into(),
+            Arc::clone(noted) as _,
+            Arc::clone(&self.echoes) as _,
+            Arc::clone(&self.chronicle) as _,
+            Vec::new(),
+        )
     }
 
     /// Starts a pod; gives its Vigil port and its metrics.
     fn pod(&self) -> (Arc<Noted>, Metrics) {
         let (notes, metrics) = (Notes::default(), Metrics::new().unwrap());
         let noted = Arc::new(Noted::new(Arc::clone(&self.vigil) as _, notes.clone()));
+        let handover = self.handover(&noted);
         let keeper = Keeper::new(
-            Arc::clone(&noted) as _,
+            handover,
             Arc::clone(&self.echoes) as _,
             Duration::from_secs(2 * 60 * 60),
         );
@@ -227,7 +311,10 @@ async fn a_takeover_becomes_active_and_a_release_gives_back() {
         world.marks().await,
         [
             EchoBody::TookOver { by: by.clone() },
-            EchoBody::GaveBack { by }
+            EchoBody::GaveBack {
+                by,
+                reason: ReleaseReason::Human
+            }
         ],
         "once, by two pods"
     );
@@ -322,6 +409,7 @@ async fn what_nobody_used_for_its_idle_time_is_given_back_and_stays_so_until_the
     });
     let status = world.until("ana", in_phase(VigilPhase::Released)).await;
     assert_eq!(status.released_by.as_deref(), Some("idle"));
+    assert_eq!(status.release_reason, Some(VigilReleaseReason::Idle));
     sleep(Duration::from_secs(120)).await;
     assert_eq!(
         world.cluster.status("ana").phase,
@@ -453,4 +541,206 @@ async fn takeovers_and_phases_are_counted() {
         text.contains(r#"eywa_vigil_takeover_seconds_count{spirit="barista"} 1"#),
         "{text}"
     );
+}
+
+/// The object that the runtime makes for ana's conversation.
+fn kept() -> String {
+    object_name("barista", "wa/551")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_human_who_is_asked_for_gets_an_object_and_an_event() {
+    let world = World::new();
+    let (noted, _) = world.pod();
+    world.pod();
+    sleep(Duration::from_secs(1)).await;
+    let reason = "the person asked for a human";
+    let target = Target::Session(ana());
+    let desk = world.handover(&noted);
+    let asked = desk.request(&target, Cause::Agent, reason, Timestamp::now());
+    assert!(asked.await.unwrap());
+    let status = world.until(&kept(), in_phase(VigilPhase::Requested)).await;
+    assert_eq!(status.request_reason.as_deref(), Some(reason));
+    assert!(status.requested_at.is_some());
+    assert!(
+        world.permitted().await,
+        "the Spirit answers until the human is there"
+    );
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(
+        world.cluster.announced(&kept()),
+        ["Requested"],
+        "once, by two pods"
+    );
+    let object = world.cluster.objects.lock().unwrap()[&kept()].clone();
+    assert!(!object.spec.takeover && object.metadata.labels.unwrap().contains_key(KEPT_BY));
+
+    // From here on it is an object like any other.
+    world.cluster.apply(&kept(), take);
+    world.until(&kept(), in_phase(VigilPhase::Active)).await;
+    assert!(!world.permitted().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_over_on_the_desk_has_an_object_by_which_it_can_be_given_back() {
+    let world = World::new();
+    let (noted, _) = world.pod();
+    world.pod();
+    sleep(Duration::from_secs(1)).await;
+    let (desk, target) = (world.handover(&noted), Target::Session(ana()));
+    desk.take_over(&target, "ana@cafe.example", Timestamp::now())
+        .await
+        .unwrap();
+    let status = world.until(&kept(), in_phase(VigilPhase::Active)).await;
+    assert_eq!(status.by.as_deref(), Some("ana@cafe.example"));
+    let spec = world.cluster.objects.lock().unwrap()[&kept()].spec.clone();
+    assert!(spec.takeover && spec.by.as_deref() == Some("ana@cafe.example"));
+
+    world.cluster.apply(&kept(), |spec| spec.takeover = false);
+    let status = world.until(&kept(), in_phase(VigilPhase::Released)).await;
+    assert_eq!(status.release_reason, Some(VigilReleaseReason::Human));
+    assert!(world.permitted().await);
+
+    // And again, and this time the desk gives it back: the spec follows, and orders nothing.
+    desk.take_over(&target, "ben@cafe.example", Timestamp::now())
+        .await
+        .unwrap();
+    world.until(&kept(), in_phase(VigilPhase::Active)).await;
+    sleep(Duration::from_secs(30)).await;
+    desk.give_back(
+        &target,
+        "ben@cafe.example",
+        ReleaseReason::Human,
+        Timestamp::now(),
+    )
+    .await
+    .unwrap();
+    world.until(&kept(), in_phase(VigilPhase::Released)).await;
+    sleep(Duration::from_secs(120)).await;
+    let object = world.cluster.objects.lock().unwrap()[&kept()].clone();
+    assert!(!object.spec.takeover, "{:?}", object.spec);
+    let generation = object
+        .metadata
+        .generation
+        .map(|generation| generation.to_string());
+    assert_eq!(
+        object.metadata.annotations.unwrap().get(FOLLOWED),
+        generation.as_ref()
+    );
+    assert!(
+        world.permitted().await,
+        "the old spec was carried out again"
+    );
+    let deeds = world.chronicle.deeds(&target, 10).await.unwrap();
+    let said: Vec<_> = deeds
+        .iter()
+        .map(|deed| (deed.by.as_str(), &deed.what))
+        .collect();
+    let gave_back = DeedKind::GaveBack {
+        reason: ReleaseReason::Human,
+    };
+    assert_eq!(
+        said,
+        [
+            ("ana@cafe.example", &DeedKind::TookOver),
+            ("ana@cafe.example", &gave_back),
+            ("ben@cafe.example", &DeedKind::TookOver),
+            ("ben@cafe.example", &gave_back),
+        ],
+        "each once, by two pods"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_takeover_whose_pod_died_is_settled_and_gets_its_object_by_another() {
+    let world = World::new();
+    let target = Target::Session(ana());
+    world
+        .vigil
+        .take_over(&target, "ana", Timestamp::now())
+        .await
+        .unwrap();
+    world.pod();
+    world.until(&kept(), in_phase(VigilPhase::Active)).await;
+    let marks = world.marks().await;
+    assert_eq!(
+        marks,
+        [EchoBody::TookOver {
+            by: "ana".to_owned()
+        }]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_the_runtime_made_goes_a_day_after_the_release_and_takes_nothing_with_it() {
+    let world = World::new();
+    let target = Target::Session(ana());
+    let long_ago = Timestamp::now() - Duration::from_secs(25 * 60 * 60);
+    world
+        .vigil
+        .take_over(&target, "ana", long_ago)
+        .await
+        .unwrap();
+    let released = world
+        .vigil
+        .release(&target, "ana", ReleaseReason::Human, long_ago)
+        .await
+        .unwrap();
+    let object = kept_object(&"barista".into(), &target, &released);
+    world.cluster.make(&object).await.unwrap();
+    world.pod();
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while world.cluster.objects.lock().unwrap().contains_key(&kept()) {
+        assert!(Instant::now() < deadline, "it is still there");
+        sleep(Duration::from_millis(100)).await;
+    }
+
+    // One of a person's own stays.
+    world.cluster.apply("ana", |_| {});
+    world.until("ana", in_phase(VigilPhase::Released)).await;
+    sleep(Duration::from_secs(120)).await;
+    assert!(world.cluster.objects.lock().unwrap().contains_key("ana"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_person_is_told_who_has_it() {
+    let world = World::new();
+    world.pod();
+    world.pod();
+    world.cluster.apply("ana", take);
+    world.until("ana", in_phase(VigilPhase::Active)).await;
+    world
+        .cluster
+        .apply("ana", |spec| spec.by = Some("ben@cafe.example".to_owned()));
+    let refused = |status: &VigilStatus| {
+        status.conditions.iter().any(|condition| {
+            condition.reason == "HeldByAnother" && condition.message.contains("ana@cafe.example")
+        })
+    };
+    let status = world.until("ana", refused).await;
+    assert_eq!(status.by.as_deref(), Some("ana@cafe.example"));
+    sleep(Duration::from_secs(60)).await;
+    assert!(refused(&world.cluster.status("ana")), "it is forgotten");
+    assert_eq!(
+        world.cluster.announced("ana"),
+        ["TakenOver", "HeldByAnother"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_takeover_on_the_desk_needs_no_api_server() {
+    let world = World::new();
+    let (noted, _) = world.pod();
+    sleep(Duration::from_secs(1)).await;
+    world.cluster.away.store(true, Ordering::Relaxed);
+    let (desk, target) = (world.handover(&noted), Target::Session(ana()));
+    let watch = desk
+        .take_over(&target, "ana", Timestamp::now())
+        .await
+        .unwrap();
+    assert_eq!(watch.phase, Phase::Active);
+    sleep(Duration::from_secs(60)).await;
+    assert!(!world.permitted().await);
+    world.cluster.away.store(false, Ordering::Relaxed);
+    world.until(&kept(), in_phase(VigilPhase::Active)).await;
 }

@@ -1,7 +1,7 @@
 //! What a Vigil object is told.
 
-use eywa_crds::vigil::{VigilPhase, VigilStatus};
-use eywa_weave::ports::vigil::{Phase, Watch};
+use eywa_crds::vigil::{VigilPhase, VigilReleaseReason, VigilStatus};
+use eywa_weave::ports::vigil::{Phase, ReleaseReason, Watch};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -11,8 +11,8 @@ pub(super) const READY: &str = "Ready";
 const TAKEN_OVER: &str = "TakenOver";
 /// Another, older object is about the same conversation.
 pub(super) const SUPERSEDED: &str = "Superseded";
-/// Who gave a conversation back when nobody did.
-const IDLE: &str = "idle";
+/// Somebody other than the object says has the conversation.
+pub(super) const HELD_BY_ANOTHER: &str = "HeldByAnother";
 
 /// Makes the status of one object. Times are whole seconds, as the API server keeps them.
 pub(super) struct Report<'a> {
@@ -32,7 +32,12 @@ impl Report<'_> {
             &reason(watch),
             message(watch),
         );
-        let ready = if carried_out {
+        let ready = if let Some(holder) = self.held_by_another(watch) {
+            let message = format!(
+                "{holder} has the conversation: they give it back first, or somebody does in their place (takeover: false), and then it can be taken over again"
+            );
+            self.condition(READY, false, HELD_BY_ANOTHER, message)
+        } else if carried_out && watch.phase != Phase::TakingOver {
             self.condition(
                 READY,
                 true,
@@ -58,9 +63,21 @@ impl Report<'_> {
             unanswered: human.then(|| i64::try_from(watch.unanswered).unwrap_or(i64::MAX)),
             released_at: watch.released_at.filter(|_| released).map(seconds),
             released_by: released
-                .then(|| some(&watch.released_by).unwrap_or_else(|| IDLE.to_owned())),
+                .then(|| some(&watch.released_by).unwrap_or_else(|| nobody(watch))),
+            release_reason: released.then(|| release_reason(watch)),
             conditions: vec![ready, taken],
         }
+    }
+
+    /// Who has the conversation that this object orders somebody else to have.
+    fn held_by_another<'w>(&self, watch: &'w Watch) -> Option<&'w str> {
+        let Order { takeover, by, .. } = self.order;
+        let another = *takeover
+            && watch.phase.is_human()
+            && !by.is_empty()
+            && !watch.by.is_empty()
+            && watch.by != *by;
+        another.then_some(watch.by.as_str())
     }
 
     /// An older object, `rival`, is about the same conversation: this one is not acted on.
@@ -146,7 +163,12 @@ pub(super) fn phase(phase: Phase) -> VigilPhase {
 fn reason(watch: &Watch) -> String {
     match watch.phase {
         Phase::Active => "TakenOver".to_owned(),
-        Phase::Released if watch.released_by.is_empty() => "Idle".to_owned(),
+        Phase::Released => match release_reason(watch) {
+            VigilReleaseReason::Human => "Released",
+            VigilReleaseReason::Idle => "Idle",
+            VigilReleaseReason::User => "User",
+        }
+        .to_owned(),
         other => format!("{other:?}"),
     }
 }
@@ -157,10 +179,35 @@ fn message(watch: &Watch) -> String {
         Phase::Requested => "the Spirit answers, and asks for a human",
         Phase::TakingOver => "a reply in flight is waited for",
         Phase::Active => "people answer; the Spirit does not",
-        Phase::Released if watch.released_by.is_empty() => {
-            "the Spirit answers again: nobody had spoken for releaseAfter; edit the spec to take over again"
-        }
-        Phase::Released => "the Spirit answers again",
+        Phase::Released => match release_reason(watch) {
+            VigilReleaseReason::Human => "the Spirit answers again",
+            VigilReleaseReason::Idle => {
+                "the Spirit answers again: nobody had spoken for releaseAfter; edit the spec to take over again"
+            }
+            VigilReleaseReason::User => {
+                "the Spirit answers again: the person asked for it; edit the spec to take over again"
+            }
+        },
+    }
+    .to_owned()
+}
+
+fn release_reason(watch: &Watch) -> VigilReleaseReason {
+    match watch.release_reason {
+        Some(ReleaseReason::Human) => VigilReleaseReason::Human,
+        Some(ReleaseReason::User) => VigilReleaseReason::User,
+        Some(ReleaseReason::Idle) => VigilReleaseReason::Idle,
+        // Written by a release that did not know of reasons.
+        None if watch.released_by.is_empty() => VigilReleaseReason::Idle,
+        None => VigilReleaseReason::Human,
+    }
+}
+
+/// Who gave a conversation back when none of the Spirit's people did.
+fn nobody(watch: &Watch) -> String {
+    match release_reason(watch) {
+        VigilReleaseReason::User => "user",
+        VigilReleaseReason::Human | VigilReleaseReason::Idle => "idle",
     }
     .to_owned()
 }

@@ -1,5 +1,6 @@
 //! From a configuration to a Spirit that is served: every port is filled here, and nowhere else.
 
+mod calling;
 mod error;
 mod oracles;
 mod spirits;
@@ -26,7 +27,9 @@ pub use error::WireError;
 pub use stores::Stores;
 
 use crate::{
+    credentials::{Credentials, Watched},
     metrics::Metrics,
+    rites::{Ledger, RiteObjects},
     secrets::Secrets,
     serving::Serving,
     vigils::{Keeper, Noted, Notes, Rota, VigilObjects},
@@ -53,6 +56,8 @@ impl Shared {
 
 /// A Spirit that is wired and not yet running.
 pub struct Wired {
+    /// Whether the channels accept the Spirit's credentials.
+    pub credentials: Credentials,
     /// The Spirit. To be enlisted in a [`Roster`](crate::roster::Roster), and to [`tend`](Serving::tend).
     pub serving: Arc<Serving>,
     keeper: Keeper,
@@ -61,6 +66,11 @@ pub struct Wired {
 }
 
 impl Wired {
+    /// What keeps the Spirit's Rites, which are shown in `objects`. To be run by [`Serving::keep_rites`].
+    pub fn ledger(&self, objects: Arc<dyn RiteObjects>) -> Ledger {
+        Ledger::new(self.serving.weave.clone(), objects, self.metrics.clone())
+    }
+
     /// What keeps the Spirit's Vigils, which are kept in `objects`. To be run by [`Serving::keep_vigils`].
     pub fn rota(self, objects: Arc<dyn VigilObjects>) -> Rota {
         Rota::new(
@@ -87,25 +97,43 @@ pub fn wire(
         .front()
         .ok_or_else(|| WireError::no_front(&config.front))?;
     let name = SpiritName::from(front.name.as_str());
-    let voices = voices::wire(front, secrets, shared)?;
+    let voices = voices::wire(front, secrets, &stores.contacts, shared)?;
     let named: Vec<VoiceName> = voices.all.iter().map(|(name, _)| name.clone()).collect();
     let notes = Notes::default();
-    let vigil = Arc::new(Noted::new(stores.vigil, notes.clone()));
+    let credentials = Credentials::default();
+    let vigil = Arc::new(Noted::new(Arc::clone(&stores.vigil), notes.clone()));
+    #[cfg(feature = "desk")]
+    let shown = Stores {
+        vigil: Arc::clone(&vigil) as _,
+        ..stores.clone()
+    };
     let mut weave = WeaveBuilder::new(name.clone())
         .bond(stores.bond)
         .inbox(Arc::clone(&stores.inbox))
         .echoes(Arc::clone(&stores.echoes))
         .chronicle(stores.chronicle)
         .memory(stores.memory)
+        .rites(stores.rites)
         .vigil(Arc::clone(&vigil) as _)
+        .attachments(stores.attachments)
+        .contacts(stores.contacts)
         .bond_settings(bond(&front.bond))
-        .observer(Arc::new(shared.metrics.observer(&name, &named)));
+        .calling(calling::wire(front)?)
+        .observer(Arc::new(Watched::new(
+            shared.metrics.observer(&name, &named),
+            credentials.clone(),
+        )));
+    if let Some(herald) = calling::herald(front, secrets, shared)? {
+        weave = weave.herald(herald);
+    }
     for (name, voice) in &voices.all {
         weave = weave.voice(name.clone(), Arc::clone(voice));
     }
     let mut conduits = tools::Conduits::default();
     for spirit in config.spirits.values() {
-        weave = weave.spirit(spirits::wire(spirit, secrets, &mut conduits, shared)?);
+        let mut wired = spirits::wire(spirit, secrets, &mut conduits, shared)?;
+        wired.actions.extend(calling::actions(config, front, spirit)?);
+        weave = weave.spirit(wired);
     }
     if let Some(pathfinder) = pathfinder(front)? {
         weave = weave.pathfinder(Arc::new(pathfinder));
@@ -119,12 +147,15 @@ pub fn wire(
         #[cfg(feature = "voice-http")]
         pulse_timeout: front.limits.pulse_timeout.as_std(),
         inbox: stores.inbox,
+        #[cfg(feature = "desk")]
+        stores: shown,
         known_depth: tokio::sync::Mutex::default(),
         stop: CancellationToken::new(),
     };
     let release_after: Duration = front.vigil.release_after.as_std();
-    let keeper = Keeper::new(vigil, stores.echoes, release_after);
+    let keeper = Keeper::new(serving.weave.handover(), stores.echoes, release_after);
     Ok(Wired {
+        credentials,
         serving: Arc::new(serving),
         keeper,
         notes,

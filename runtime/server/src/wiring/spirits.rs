@@ -6,7 +6,7 @@ use eywa_adapters::persona::TemplatePersona;
 use eywa_crds::runtime_config::CompiledSpirit;
 use eywa_weave::{
     SpiritName,
-    spirit::{Limits, Spirit},
+    spirit::{Limits, RiteRule, Spirit},
 };
 
 use super::{Shared, WireError, oracles, tools};
@@ -28,8 +28,27 @@ pub(super) fn wire(
         scouts: tools::scouts(spirit, secrets, shared)?,
         actions: tools::actions(spirit, secrets, shared)?,
         conduits: conduits.of(spirit, secrets, shared)?,
+        rites: spirit.rites.iter().map(rite).collect(),
         limits: limits(spirit),
     })
+}
+
+/// What is built in concerns the conversation alone: a human's yes to asking for a human would help nobody.
+const NEVER_WAIT: [&str; 4] = [
+    "offer_choices",
+    "remember",
+    "summon_human",
+    "switch_spirit",
+];
+
+fn rite(rule: &eywa_crds::spirit::RiteRule) -> RiteRule {
+    let of = rule.clone();
+    RiteRule {
+        gates: Box::new(move |action| !NEVER_WAIT.contains(&action) && of.holds_for(action)),
+        timeout: rule.timeout.as_std(),
+        redact: rule.redact.clone(),
+        notice: rule.notice.clone(),
+    }
 }
 
 fn limits(spirit: &CompiledSpirit) -> Limits {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use eywa_weave::ports::{Bond, Chronicle, Echoes, Inbox, Memory, Vigil};
+use eywa_weave::ports::{Attachments, Contacts, Bond, Chronicle, Echoes, Inbox, Memory, Rites, Vigil};
 
 /// The stores of one front Spirit. Each keeps that Spirit's state alone.
 #[derive(Clone)]
@@ -17,8 +17,14 @@ pub struct Stores {
     pub chronicle: Arc<dyn Chronicle>,
     /// Keeps what a session remembers.
     pub memory: Arc<dyn Memory>,
+    /// Parks calls until a human decides.
+    pub rites: Arc<dyn Rites>,
     /// Knows who has each conversation.
     pub vigil: Arc<dyn Vigil>,
+    /// Keeps the files that came with messages.
+    pub attachments: Arc<dyn Attachments>,
+    /// Knows people by all of their ids.
+    pub contacts: Arc<dyn Contacts>,
 }
 
 #[cfg(feature = "stores-redis")]
@@ -32,40 +38,101 @@ impl Stores {
         secrets: &dyn crate::secrets::Secrets,
     ) -> Result<Self, super::WireError> {
         use eywa_adapters::{
-            bond::RedisBond,
+            attachments::RedisAttachments,
+            contacts::RedisContacts,
+            bond::{RedisBond, RedlockBond},
             chronicle::RedisChronicle,
             echoes::RedisEchoes,
             inbox::RedisInbox,
             memory::RedisMemory,
             redis::{Redis, Scope},
+            rite::RedisRites,
             vigil::RedisVigil,
         };
         use eywa_crds::runtime_config::{RedisUrls, StoresConfig};
+        use secrecy::{ExposeSecret, SecretString};
 
-        let url = match &config.stores {
-            StoresConfig::Redis {
-                urls: RedisUrls::Plain(url),
-            } => url.as_str().into(),
-            StoresConfig::Redis {
-                urls: RedisUrls::Secret(file),
-            } => secrets.get(file)?,
-            StoresConfig::Embedded => {
-                let reason =
-                    "embedded stores are for one process, `eywa up`; a runtime pod needs Redis";
-                return Err(super::WireError::invalid(&config.front, "stores", reason));
-            }
+        let StoresConfig::Redis { urls, ca, mongo } = &config.stores else {
+            let reason =
+                "embedded stores are for one process, `eywa up`; a runtime pod needs Redis";
+            return Err(super::WireError::invalid(&config.front, "stores", reason));
         };
-        let redis =
-            Redis::new(&url, Scope::new(&config.namespace, &config.front)).map_err(|reason| {
-                super::WireError::invalid(&config.front, "stores.redis.urls", reason)
-            })?;
-        Ok(Self {
-            bond: Arc::new(RedisBond::new(redis.clone())),
+        let urls: SecretString = match urls {
+            RedisUrls::Plain(url) => url.as_str().into(),
+            RedisUrls::Secret(file) => secrets.get(file)?,
+        };
+        let ca = ca.as_ref().map(|file| secrets.get(file)).transpose()?;
+        let ca = ca.as_ref().map(|ca| ca.expose_secret().as_bytes());
+        let scope = Scope::new(&config.namespace, &config.front);
+        let wrong = |reason: &dyn std::fmt::Display| {
+            super::WireError::invalid(&config.front, "stores.redis.urls", reason)
+        };
+        let servers = urls
+            .expose_secret()
+            .split_whitespace()
+            .map(|url| Redis::trusting(&url.into(), ca, scope.clone()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|reason| wrong(&reason))?;
+        let Some(redis) = servers.first().cloned() else {
+            return Err(wrong(&"the Secret holds no URL"));
+        };
+        let bond: Arc<dyn Bond> = if servers.len() == 1 {
+            Arc::new(RedisBond::new(redis.clone()))
+        } else {
+            Arc::new(RedlockBond::new(servers).map_err(|reason| wrong(&reason))?)
+        };
+        let stores = Self {
+            bond,
             inbox: Arc::new(RedisInbox::new(redis.clone())),
             echoes: Arc::new(RedisEchoes::new(redis.clone())),
             chronicle: Arc::new(RedisChronicle::new(redis.clone())),
             memory: Arc::new(RedisMemory::new(redis.clone())),
+            rites: Arc::new(RedisRites::new(redis.clone())),
+            attachments: Arc::new(RedisAttachments::new(redis.clone())),
+            contacts: Arc::new(RedisContacts::new(redis.clone())),
             vigil: Arc::new(RedisVigil::new(redis)),
+        };
+        match mongo {
+            Some(mongo) => stores.with_conversations_in(mongo, config, secrets),
+            None => Ok(stores),
+        }
+    }
+
+    /// With conversations and Chronicle in a MongoDB, whose indexes are made as soon as it can be reached.
+    #[cfg(feature = "stores-mongodb")]
+    fn with_conversations_in(
+        self,
+        mongo: &eywa_crds::runtime_config::CompiledMongo,
+        config: &eywa_crds::runtime_config::RuntimeConfig,
+        secrets: &dyn crate::secrets::Secrets,
+    ) -> Result<Self, super::WireError> {
+        use eywa_adapters::{
+            chronicle::MongoChronicle,
+            echoes::{self, MongoEchoes},
+            mongodb::Mongo,
+        };
+
+        let url = secrets.get(&mongo.url)?;
+        let kept = mongo.retention.into();
+        let mongo = Mongo::new(url, &mongo.database, &config.namespace, &config.front);
+        Ok(Self {
+            echoes: Arc::new(MongoEchoes::new(mongo.clone()).keeping(echoes::NEWEST, kept)),
+            chronicle: Arc::new(MongoChronicle::new(mongo).keeping(kept)),
+            ..self
         })
+    }
+
+    #[cfg(not(feature = "stores-mongodb"))]
+    fn with_conversations_in(
+        self,
+        _: &eywa_crds::runtime_config::CompiledMongo,
+        config: &eywa_crds::runtime_config::RuntimeConfig,
+        _: &dyn crate::secrets::Secrets,
+    ) -> Result<Self, super::WireError> {
+        Err(super::WireError::not_built_in(
+            &config.front,
+            "stores.mongo",
+            "stores-mongodb",
+        ))
     }
 }

@@ -48,6 +48,9 @@ fn stores() -> Stores {
         echoes: Arc::new(eywa_adapters::echoes::InMemoryEchoes::new()),
         chronicle: Arc::new(eywa_adapters::chronicle::InMemoryChronicle::new()),
         memory: Arc::new(eywa_adapters::memory::InMemoryMemory::new()),
+        rites: Arc::new(eywa_adapters::rite::InMemoryRites::new()),
+        attachments: Arc::new(eywa_adapters::attachments::InMemoryAttachments::new()),
+        contacts: Arc::new(eywa_adapters::contacts::InMemoryContacts::new()),
         vigil: Arc::new(eywa_adapters::vigil::InMemoryVigil::new()),
     }
 }
@@ -106,4 +109,55 @@ fn a_pod_keeps_its_state_in_redis_and_nowhere_else() {
         .unwrap()
         .to_string();
     assert!(refused.contains("eywa up"), "{refused}");
+}
+
+#[cfg(feature = "voice-http")]
+fn wired_with_oracle(oracle: &str) -> Result<Wired, WireError> {
+    let text = SPIRIT.replace(
+        "{provider: scripted, script: {rules: [{reply: {text: hello}}]}}",
+        oracle,
+    );
+    let keys = [("web", "signing-key"), ("model", "key")].map(|(name, key)| {
+        let file = eywa_crds::runtime_config::SecretFile {
+            name: name.to_owned(),
+            key: key.to_owned(),
+        };
+        (file, "not-a-real-key".into())
+    });
+    let text = format!(
+        "{text}\n---\napiVersion: v1\nkind: Secret\nmetadata: {{name: model}}\nstringData: {{key: not-a-real-key}}\n"
+    );
+    let shared = Shared::new(Policy::default(), Metrics::new().unwrap());
+    wire(
+        &config(&text),
+        &HeldSecrets(keys.into_iter().collect()),
+        stores(),
+        &shared,
+    )
+}
+
+#[cfg(feature = "voice-http")]
+#[test]
+fn an_oracle_is_wired_where_its_feature_is_and_named_with_it_where_not() {
+    let key = "apiKey: {secretRef: {name: model, key: key}}";
+    for (provider, built_in) in [
+        ("anthropic", cfg!(feature = "oracle-anthropic")),
+        ("openai", cfg!(feature = "oracle-openai")),
+    ] {
+        let oracle = format!("{{provider: {provider}, model: m, effort: low, {key}}}");
+        let error = wired_with_oracle(&oracle)
+            .err()
+            .map(|error| error.to_string());
+        match error {
+            None => assert!(built_in, "{provider}"),
+            Some(error) => {
+                assert!(!built_in, "{error}");
+                let feature = format!("oracle-{provider}");
+                assert!(
+                    error.contains("barista") && error.contains(&feature),
+                    "{error}"
+                );
+            }
+        }
+    }
 }

@@ -7,6 +7,7 @@ use eywa_crds::runtime_config::{CompiledAction, CompiledConduit, CompiledScout, 
 use eywa_weave::{
     ports::{Action, Conduit, Scout},
     spirit::{Condition, Scouting},
+    weave::choices::OfferChoices,
 };
 
 use super::{Shared, WireError};
@@ -41,11 +42,16 @@ pub(super) fn actions(
     secrets: &dyn Secrets,
     shared: &Shared,
 ) -> Result<Vec<Arc<dyn Action>>, WireError> {
-    spirit
+    let own = spirit
         .actions
         .iter()
-        .map(|config| action(spirit, config, secrets, shared))
-        .collect()
+        .map(|config| action(spirit, config, secrets, shared));
+    let choices = spirit.offer_choices.then(|| {
+        OfferChoices::new()
+            .map(|offer| Arc::new(offer) as Arc<dyn Action>)
+            .map_err(|reason| WireError::invalid(&spirit.name, "offerChoices", reason))
+    });
+    own.chain(choices).collect()
 }
 
 #[cfg(any(

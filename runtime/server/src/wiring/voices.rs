@@ -5,7 +5,10 @@ use std::sync::Arc;
 #[cfg(feature = "voice-http")]
 use eywa_adapters::voice::HttpVoice;
 use eywa_crds::runtime_config::{CompiledChannel, CompiledHttp, CompiledSpirit, CompiledWhatsApp};
-use eywa_weave::{VoiceName, ports::Voice};
+use eywa_weave::{
+    VoiceName,
+    ports::{Contacts, Voice},
+};
 
 use super::{Shared, WireError};
 use crate::secrets::Secrets;
@@ -22,6 +25,7 @@ pub(super) struct Voices {
 pub(super) fn wire(
     spirit: &CompiledSpirit,
     secrets: &dyn Secrets,
+    contacts: &Arc<dyn Contacts>,
     shared: &Shared,
 ) -> Result<Voices, WireError> {
     let mut voices = Voices::default();
@@ -31,7 +35,9 @@ pub(super) fn wire(
             voice: &voice.name,
         };
         match &voice.channel {
-            CompiledChannel::Whatsapp(config) => voices.whatsapp(place, config, secrets, shared)?,
+            CompiledChannel::Whatsapp(config) => {
+                voices.whatsapp(place, config, secrets, contacts, shared)?;
+            }
             CompiledChannel::Http(config) => voices.http(place, config, secrets, shared)?,
         }
     }
@@ -63,9 +69,10 @@ impl Voices {
         place: Place<'_>,
         config: &CompiledWhatsApp,
         secrets: &dyn Secrets,
+        contacts: &Arc<dyn Contacts>,
         shared: &Shared,
     ) -> Result<(), WireError> {
-        use eywa_adapters::voice::{WhatsAppSettings, WhatsAppVoice};
+        use eywa_adapters::voice::{MediaSettings, Template, WhatsAppSettings, WhatsAppVoice};
 
         let name = VoiceName::from(place.voice);
         let settings = WhatsAppSettings {
@@ -78,8 +85,20 @@ impl Voices {
             access_token: secrets.get(&config.access_token)?,
             app_secret: secrets.get(&config.app_secret)?,
             verify_token: secrets.get(&config.verify_token)?,
+            typing: config.typing,
+            media: MediaSettings {
+                max_bytes: usize::try_from(config.media.max_bytes).unwrap_or(usize::MAX),
+                types: config.media.types.clone(),
+            },
+            template: config.template.clone().map(|template| Template {
+                name: template.name,
+                language: template.language,
+                parameters: template.parameters,
+                carries_text: template.carries_text,
+            }),
+            list_label: config.list_label.clone(),
         };
-        let voice = WhatsAppVoice::new(settings, shared.client.clone())
+        let voice = WhatsAppVoice::new(settings, Arc::clone(contacts), shared.client.clone())
             .map_err(|reason| place.invalid("whatsapp", reason))?;
         self.all.push((name, Arc::new(voice)));
         Ok(())
@@ -92,6 +111,7 @@ impl Voices {
         place: Place<'_>,
         _: &CompiledWhatsApp,
         _: &dyn Secrets,
+        _: &Arc<dyn Contacts>,
         _: &Shared,
     ) -> Result<(), WireError> {
         Err(WireError::not_built_in(

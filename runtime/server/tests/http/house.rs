@@ -247,11 +247,12 @@ impl House {
 
 /// A message of the Cloud API.
 pub fn message(wamid: &str, from: &str, text: &str) -> String {
+    let now = jiff::Timestamp::now();
     json!({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [{"field": "messages", "value": {
         "messaging_product": "whatsapp",
         "metadata": {"display_phone_number": "1555", "phone_number_id": "1055"},
         "contacts": [{"profile": {"name": "Ana"}, "wa_id": from}],
-        "messages": [{"from": from, "id": wamid, "timestamp": "1790000000", "type": "text", "text": {"body": text}}],
+        "messages": [{"from": from, "id": wamid, "timestamp": now.as_second().to_string(), "type": "text", "text": {"body": text}}],
     }}]}]})
     .to_string()
 }
@@ -282,7 +283,10 @@ async fn graph_api() -> (SocketAddr, Arc<Mutex<Vec<Value>>>) {
     let sent: Arc<Mutex<Vec<Value>>> = Arc::default();
     let taken = Arc::clone(&sent);
     let take = move |Json(message): Json<Value>| {
-        taken.lock().unwrap().push(message);
+        // That a message was read is no message.
+        if message.get("status").is_none() {
+            taken.lock().unwrap().push(message);
+        }
         async { Json(json!({"messaging_product": "whatsapp", "messages": [{"id": "wamid.out"}]})) }
     };
     let listener = listen().await;
@@ -304,6 +308,9 @@ fn stores() -> (Stores, Arc<InMemoryVigil>, Arc<Switched>) {
         echoes: Arc::new(InMemoryEchoes::new()),
         chronicle: Arc::new(InMemoryChronicle::new()),
         memory: Arc::new(InMemoryMemory::new()),
+        rites: Arc::new(eywa_adapters::rite::InMemoryRites::new()),
+        attachments: Arc::new(eywa_adapters::attachments::InMemoryAttachments::new()),
+        contacts: Arc::new(eywa_adapters::contacts::InMemoryContacts::new()),
         vigil: Arc::clone(&vigil) as _,
     };
     (stores, vigil, inbox)

@@ -5,6 +5,7 @@
     reason = "clippy allows it in tests, and does not see that all of this is one"
 )]
 
+mod events;
 mod house;
 mod pulses;
 mod readiness;

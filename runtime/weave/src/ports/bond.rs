@@ -100,4 +100,8 @@ pub trait Bond: Send + Sync {
 
     /// Lets go, whoever waits. `Ok(false)` when the Bond was no longer this guard's; nothing is changed then.
     async fn release(&self, guard: &BondGuard) -> Result<bool, StoreError>;
+
+    /// Which of these sessions somebody has the Bond of right now, each in its place: to show that an answer is on its
+    /// way, and for nothing else, since it may be over when it is read.
+    async fn busy(&self, sessions: &[SessionKey]) -> Result<Vec<bool>, StoreError>;
 }

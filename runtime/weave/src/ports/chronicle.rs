@@ -8,7 +8,10 @@ use crate::{
     error::StoreError,
     names::{PulseId, SessionKey, SpiritName},
     observe::Stage,
-    ports::oracle::Usage,
+    ports::{
+        oracle::Usage,
+        vigil::{ReleaseReason, Target},
+    },
     pulse::Outcome,
 };
 
@@ -57,7 +60,49 @@ pub struct Step {
     pub took_us: u64,
 }
 
-/// Keeps what the Weave did, for `trace`, for the desk and for audits.
+/// Something that a human did. It holds no message text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deed {
+    /// Names it among the deeds about one target.
+    pub id: String,
+    /// The conversation, or all of the Spirit's.
+    pub about: Target,
+    /// When it was done.
+    pub at: Timestamp,
+    /// Who did it; empty when it was nobody of the Spirit's people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// What was done.
+    #[serde(flatten)]
+    pub what: DeedKind,
+}
+
+/// What a human did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "deed")]
+pub enum DeedKind {
+    /// Took the conversation.
+    TookOver,
+    /// Answered in the Spirit's place.
+    Replied {
+        /// The id of the Echo.
+        echo: String,
+    },
+    /// Gave it back.
+    GaveBack {
+        /// Why.
+        reason: ReleaseReason,
+    },
+    /// Decided on a Rite.
+    Decided {
+        /// The Rite's id.
+        rite: String,
+        /// `Approved` or `Denied`.
+        decision: String,
+    },
+}
+
+/// Keeps what the Weave did, and what people did, for `trace`, for the desk and for audits.
 #[async_trait]
 pub trait Chronicle: Send + Sync {
     /// Appends. Entries of one session keep their order.
@@ -69,4 +114,11 @@ pub trait Chronicle: Send + Sync {
     /// The last `most` entries of a session, oldest first.
     async fn of_session(&self, session: &SessionKey, most: usize)
     -> Result<Vec<Entry>, StoreError>;
+
+    /// Appends what a human did. An equal deed again changes nothing.
+    async fn did(&self, deed: &Deed) -> Result<(), StoreError>;
+
+    /// The last `most` deeds about a target, oldest first. Those about all of the Spirit's conversations are not among a
+    /// session's.
+    async fn deeds(&self, about: &Target, most: usize) -> Result<Vec<Deed>, StoreError>;
 }

@@ -3,13 +3,15 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
     error::StoreError,
-    names::{SessionKey, SpiritName},
+    names::{PulseId, SessionKey, SpiritName},
     ports::bond::Fence,
+    pulse::{Pulse, User},
 };
 
 /// What a session remembers between Pulses.
@@ -22,6 +24,30 @@ pub struct Recollection {
     /// Whatever Actions and Scouts keep there.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, Value>,
+}
+
+/// The person's last words, but for the words: how to speak to them when no Pulse is at hand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The Pulse.
+    pub pulse: PulseId,
+    /// When it came. Some channels let nobody write to a person a day after this.
+    pub at: Timestamp,
+    /// Who wrote.
+    pub user: User,
+    /// [`Pulse::reply_to`](crate::Pulse::reply_to).
+    pub reply_to: Value,
+}
+
+impl From<&Pulse> for Heard {
+    fn from(pulse: &Pulse) -> Self {
+        Self {
+            pulse: pulse.id.clone(),
+            at: pulse.received_at,
+            user: pulse.user.clone(),
+            reply_to: pulse.reply_to.clone(),
+        }
+    }
 }
 
 /// What is counted against a limit.
@@ -53,7 +79,7 @@ impl Tally {
     }
 }
 
-/// Keeps what a session remembers, and counts what it uses.
+/// Keeps what a session remembers, when it was last heard, and counts what it uses.
 #[async_trait]
 pub trait Memory: Send + Sync {
     /// What the session remembers; the default when nothing is kept or the TTL has passed.
@@ -67,6 +93,12 @@ pub trait Memory: Send + Sync {
         recollection: &Recollection,
         ttl: Duration,
     ) -> Result<(), StoreError>;
+
+    /// The person wrote. Replaces what was kept of the time before, for 90 days; what is older than that changes nothing.
+    async fn hear(&self, session: &SessionKey, heard: &Heard) -> Result<(), StoreError>;
+
+    /// When and from where the person last wrote; `None` when they never did, or too long ago.
+    async fn last_heard(&self, session: &SessionKey) -> Result<Option<Heard>, StoreError>;
 
     /// Adds to a count and gives the sum in the count's window, which starts at its first addition of more than nothing.
     async fn tally(&self, session: &SessionKey, tally: Tally, add: u64) -> Result<u64, StoreError>;

@@ -2,10 +2,13 @@
 //! ones too, passes one suite of behaviours that holds it to this.
 
 pub mod action;
+pub mod attachments;
 pub mod bond;
 pub mod chronicle;
 pub mod conduit;
+pub mod contacts;
 pub mod echoes;
+pub mod herald;
 pub mod imprint;
 pub mod inbox;
 pub mod lore;
@@ -18,10 +21,13 @@ pub mod vigil;
 pub mod voice;
 
 pub use action::Action;
+pub use attachments::Attachments;
 pub use bond::Bond;
 pub use chronicle::Chronicle;
 pub use conduit::Conduit;
+pub use contacts::Contacts;
 pub use echoes::Echoes;
+pub use herald::Herald;
 pub use imprint::Imprint;
 pub use inbox::Inbox;
 pub use lore::{Embedder, Lore};

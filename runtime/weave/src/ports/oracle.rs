@@ -24,6 +24,32 @@ pub struct Question<'a> {
     pub temperature: Option<f64>,
     /// The most tokens of the reply; the provider's default when absent.
     pub max_tokens: Option<u32>,
+    /// How hard it is to think; the provider's default when absent. Models that cannot be told refuse it.
+    pub effort: Option<Effort>,
+}
+
+/// How hard a model is to think before it answers: quality against time and tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effort {
+    /// As little as it can.
+    Low,
+    /// In between.
+    Medium,
+    /// As much as it needs.
+    High,
+}
+
+impl Effort {
+    /// As providers write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
 }
 
 /// One side's turn.
@@ -80,12 +106,14 @@ pub enum Stop {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Usage {
-    /// Tokens in, those from a cache included.
+    /// Tokens in, those read from and written to a cache included.
     pub input: u64,
     /// Tokens out.
     pub output: u64,
     /// Of the input, tokens read from the provider's cache.
     pub cached: u64,
+    /// Of the input, tokens written to the provider's cache, where it counts them: they may cost more than others.
+    pub cache_write: u64,
 }
 
 impl Usage {
@@ -101,6 +129,7 @@ impl AddAssign for Usage {
         self.input += more.input;
         self.output += more.output;
         self.cached += more.cached;
+        self.cache_write += more.cache_write;
     }
 }
 
@@ -182,6 +211,13 @@ pub trait Oracle: Send + Sync {
 
     /// The model that is asked.
     fn model(&self) -> &str;
+
+    /// Whether it can be shown files of this media type, such as `image/jpeg`. What it does not take is not loaded for it:
+    /// an attachment without its media is named to it in words.
+    fn takes(&self, media_type: &str) -> bool {
+        let _ = media_type;
+        false
+    }
 
     /// Asks. The caller bounds the time by dropping the future; the adapter bounds what it reads, and does not retry.
     /// With `on_text`, an adapter that streams calls it with each piece as it comes, in order; the reply holds the whole

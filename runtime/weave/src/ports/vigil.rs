@@ -30,6 +30,20 @@ impl fmt::Display for Target {
     }
 }
 
+impl Serialize for Target {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Target {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
 impl FromStr for Target {
     type Err = NotASession;
 
@@ -64,6 +78,66 @@ impl Phase {
     pub fn is_human(self) -> bool {
         matches!(self, Self::TakingOver | Self::Active)
     }
+
+    /// Whether a human has it or is asked to take it.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        self == Self::Requested || self.is_human()
+    }
+}
+
+/// Why a conversation was given back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ReleaseReason {
+    /// Somebody gave it back.
+    #[default]
+    Human,
+    /// Nobody had spoken in it for its idle time.
+    Idle,
+    /// The person asked for the Spirit, in the words that it listens for.
+    User,
+}
+
+impl ReleaseReason {
+    /// As it stands in stores and statuses.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Human => "Human",
+            Self::Idle => "Idle",
+            Self::User => "User",
+        }
+    }
+}
+
+/// Why the Spirit asks for a human: the label of `eywa_vigil_requests_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// The Oracle called `summon_human`.
+    Agent,
+    /// A rule of the Spirit held.
+    Rule,
+    /// No Oracle answered.
+    Oracles,
+    /// The session has spent its tokens.
+    Budget,
+}
+
+impl Cause {
+    /// Every cause, so that a metric can be shown at zero before the first.
+    pub const ALL: [Self; 4] = [Self::Agent, Self::Rule, Self::Oracles, Self::Budget];
+
+    /// As it stands in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Rule => "rule",
+            Self::Oracles => "oracles",
+            Self::Budget => "budget",
+        }
+    }
 }
 
 /// What is known of a Vigil.
@@ -87,14 +161,18 @@ pub struct Watch {
     /// When the person last wrote while a human had the conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_pulse_at: Option<Timestamp>,
-    /// Pulses that came while a human had it and that nobody answered yet.
+    /// Pulses that came while a human had it and that nobody answered yet; none once it is given back. Of the
+    /// Spirit-wide Vigil: all that came, answered or not.
     pub unanswered: u64,
     /// When it was given back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub released_at: Option<Timestamp>,
-    /// Who gave it back; empty when it was for lack of activity.
+    /// Who gave it back; empty when nobody of the Spirit's people did.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub released_by: String,
+    /// Why it was given back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release_reason: Option<ReleaseReason>,
 }
 
 /// Whether a Weave may speak now.
@@ -119,6 +197,10 @@ pub trait Vigil: Send + Sync {
     /// What is known of exactly this target.
     async fn state(&self, target: &Target) -> Result<Watch, StoreError>;
 
+    /// What a human has or is asked to take, in no order: every target whose phase is `Requested`, `TakingOver` or
+    /// `Active`, at most `most`.
+    async fn open(&self, most: usize) -> Result<Vec<(Target, Watch)>, StoreError>;
+
     /// The Spirit asks for a human. Changes nothing while a human has the conversation or was asked already; gives what
     /// holds then.
     async fn request(
@@ -141,8 +223,18 @@ pub trait Vigil: Send + Sync {
     /// still `TakingOver`: the longest wait is the longest permit.
     async fn settle(&self, target: &Target, at: Timestamp) -> Result<Watch, StoreError>;
 
-    /// Gives the conversation back. Changes nothing unless a human has it.
-    async fn release(&self, target: &Target, by: &str, at: Timestamp) -> Result<Watch, StoreError>;
+    /// Gives the conversation back; nothing is unanswered then. Changes nothing unless a human has it.
+    async fn release(
+        &self,
+        target: &Target,
+        by: &str,
+        reason: ReleaseReason,
+        at: Timestamp,
+    ) -> Result<Watch, StoreError>;
+
+    /// A human has answered the person: nothing of the session is unanswered any more, and a Pulse that was counted is not
+    /// counted again. Changes nothing unless a human has the session itself.
+    async fn answered(&self, session: &SessionKey) -> Result<(), StoreError>;
 
     /// The person wrote while a human has the conversation: counts it as unanswered, once however often the same id
     /// comes. For the session's own Vigil and the Spirit-wide one alike, whichever a human has.

@@ -5,7 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use crate::{echo::Echo, names::PulseId, ports::chronicle::Entry, pulse::Pulse};
+use crate::{
+    echo::Echo,
+    names::{PulseId, UserId},
+    ports::{chronicle::Entry, contacts::Progress},
+    pulse::{Attachment, Choice, Media, Pulse},
+};
 
 /// A webhook as it came in, before anything of it was believed.
 #[derive(Clone, Copy)]
@@ -38,8 +43,31 @@ pub enum Received {
     Pulses {
         /// The messages, in their order.
         pulses: Vec<Pulse>,
-        /// How many parts were nothing to answer: receipts, unknown types.
+        /// How many parts were nothing to answer: unknown events, other numbers' messages.
         ignored: usize,
+        /// What else it told of, in its order.
+        notices: Vec<Notice>,
+    },
+}
+
+/// What a channel tells of besides messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// These ids are one person's: of who wrote, and of who is now called otherwise.
+    Person {
+        /// The id that the session goes by if none of them is known yet; the former one of a person who was renamed.
+        id: UserId,
+        /// The others, those that tell most first.
+        also: Vec<UserId>,
+    },
+    /// A message that was sent has come so far.
+    Progress {
+        /// The channel's id of the message.
+        message: String,
+        /// How far.
+        progress: Progress,
+        /// Why it failed, by the channel's code.
+        code: Option<String>,
     },
 }
 
@@ -71,6 +99,21 @@ pub struct Utterance<'a> {
     pub to: &'a Value,
     /// The text.
     pub text: &'a str,
+    /// What the person is offered to answer with. A channel without buttons lists them in words.
+    pub choices: &'a [Choice],
+}
+
+impl<'a> Utterance<'a> {
+    /// A text without choices.
+    #[must_use]
+    pub fn new(pulse: &'a PulseId, to: &'a Value, text: &'a str) -> Self {
+        Self {
+            pulse,
+            to,
+            text,
+            choices: &[],
+        }
+    }
 }
 
 /// Speaking failed.
@@ -114,6 +157,46 @@ pub enum VoiceError {
     },
 }
 
+impl VoiceError {
+    /// The channel's own code, where it gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } | Self::Unauthorized { code, .. } => Some(code),
+            Self::Busy { .. } | Self::Unknown { .. } | Self::Gone { .. } => None,
+        }
+    }
+}
+
+/// A file could not be fetched. The text is for the Oracle and for people: it names neither addresses nor content.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// The channel hands out no files, or the Spirit has no such voice any more.
+    #[error("this channel hands out no files")]
+    Unsupported,
+    /// The channel no longer has it.
+    #[error("the channel no longer has the file")]
+    Gone,
+    /// It is longer than the voice takes, in bytes.
+    #[error("the file is longer than {limit} bytes (the voice's media.maxBytes)")]
+    TooLarge {
+        /// The most bytes that it takes.
+        limit: usize,
+    },
+    /// The voice does not take such files.
+    #[error("files of the type {media_type} are not taken (the voice's media.types)")]
+    NotAllowed {
+        /// The type that the channel gave.
+        media_type: String,
+    },
+    /// What came is not what the channel had announced.
+    #[error("the file arrived damaged")]
+    Damaged,
+    /// The channel failed, refused, or took too long.
+    #[error("the file could not be fetched: {0}")]
+    Failed(String),
+}
+
 /// How a Pulse of this voice ended, for a channel whose caller waits to hear.
 #[derive(Clone, Copy, Debug)]
 pub struct Ending<'a> {
@@ -123,6 +206,26 @@ pub struct Ending<'a> {
     pub echoes: &'a [Echo],
     /// What each Scout found, by its name.
     pub findings: &'a [(String, String)],
+}
+
+/// Part of a reply that is heard while it is being made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// The next words.
+    Text(&'a str),
+    /// What was heard so far is no part of the answer: it begins anew.
+    Again,
+    /// A tool of this name is being called.
+    Tool(&'a str),
+    /// A human takes over: nothing more is heard, and what has not left this process yet must not leave it.
+    Silence,
+}
+
+/// Hears a reply while it is being made, in order. It must not block; whoever cannot follow misses pieces, and gets the
+/// whole when it is [spoken](Voice::speak).
+pub trait Listener: Send + Sync {
+    /// The next piece.
+    fn hear(&mut self, piece: Piece<'_>);
 }
 
 /// A channel: webhooks in, messages out.
@@ -141,6 +244,32 @@ pub trait Voice: Send + Sync {
     /// Says one thing, once: it does not retry. The caller bounds the time by dropping the future, after which what
     /// became of it is not known.
     async fn speak(&self, utterance: Utterance<'_>) -> Result<(), VoiceError>;
+
+    /// Somebody in this process who wants to hear the reply to this Pulse while it is being made. The Weave asks for its
+    /// permit to speak before it lets anything be heard; the whole is spoken in the end all the same.
+    fn listen(&self, pulse: &PulseId) -> Option<Box<dyn Listener>> {
+        let _ = pulse;
+        None
+    }
+
+    /// The content of a file that came with a message. Bounded in bytes by the adapter and in time by the caller, who drops
+    /// the future. Does not retry.
+    async fn fetch(&self, attachment: &Attachment) -> Result<Media, FetchError> {
+        let _ = attachment;
+        Err(FetchError::Unsupported)
+    }
+
+    /// Shows the person that their message was read, and that somebody is about to answer: `to` is its
+    /// [`Pulse::reply_to`]. It shows for [`Voice::attention`]; whoever takes longer asks again. A failure harms nothing.
+    async fn attend(&self, to: &Value) -> Result<(), VoiceError> {
+        let _ = to;
+        Ok(())
+    }
+
+    /// How long [`Voice::attend`] shows; nothing for a channel that cannot show it.
+    fn attention(&self) -> Option<Duration> {
+        None
+    }
 
     /// A Pulse of this voice has ended, with a reply or without one, and its session is free again: whoever waits for it
     /// in this process can be told. Called once for each ending in this process, after [`Voice::speak`] if that was

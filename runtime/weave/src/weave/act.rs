@@ -5,12 +5,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures::future::join_all;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Inner, trace::Trace};
+use super::{Inner, Stopped, trace::Trace};
 use crate::{
     observe::{Event, Stage},
-    ports::{Action, Conduit, action::Call},
+    ports::{
+        Action, Conduit,
+        action::{Call, Done, Effect},
+    },
     pulse::Pulse,
-    spirit::Spirit,
+    spirit::{RiteRule, Spirit},
     tool::{Tool, ToolCall, ToolResult, ToolSpec},
 };
 
@@ -20,6 +23,30 @@ const MOST_CALLS: usize = 16;
 const LONGEST_RESULT: usize = 64 * 1024;
 /// How long a Conduit may take to say what tools it has.
 const LONGEST_LISTING: Duration = Duration::from_secs(5);
+
+/// What the Oracle is told of a call that waits for a human's yes.
+pub(super) const WAITS: &str = "This call waits for a human's yes. It has not been made yet, and it is not known whether it \
+will be; you will be told. Until then say that it waits, and do not make it again.";
+const WAITS_ALREADY: &str = "The very same call waits for a human's yes already, and is not asked for twice. It has not been \
+made yet; you will be told what comes of it.";
+
+/// What came of one round of calls.
+pub(super) struct Round<'s> {
+    /// One result for each call, in their order.
+    pub(super) results: Vec<ToolResult>,
+    /// What the calls ask of the session, each with the place of its call.
+    pub(super) effects: Vec<(usize, Effect)>,
+    /// The calls that are to wait for a human's yes. Their results say so.
+    pub(super) parkings: Vec<Parking<'s>>,
+}
+
+/// A call that is to wait for a human's yes.
+pub(super) struct Parking<'s> {
+    pub(super) rule: &'s RiteRule,
+    pub(super) call: ToolCall,
+    /// The call's id for its receiver.
+    pub(super) key: String,
+}
 
 /// The tools of one turn, by their names. A Spirit's own Action comes before a Conduit's tool of the same name, and
 /// Conduits in their order.
@@ -76,6 +103,13 @@ impl Toolset {
         &self.specs
     }
 
+    /// Whether the call could be made: there is such a tool, and the arguments keep to its schema.
+    fn takes(&self, call: &ToolCall) -> bool {
+        self.by_name
+            .get(&call.name)
+            .is_some_and(|(tool, _)| tool.check(&call.arguments).is_ok())
+    }
+
     fn add(&mut self, tool: Tool, hand: Hand) {
         if let std::collections::btree_map::Entry::Vacant(free) =
             self.by_name.entry(tool.spec().name.clone())
@@ -87,40 +121,76 @@ impl Toolset {
 }
 
 impl Inner {
-    /// Makes the calls, side by side. One result for each, in their order.
-    pub(super) async fn act(
+    /// Makes the calls, side by side, but for those that are to wait for a human's yes.
+    pub(super) async fn act<'s>(
         &self,
         tools: &Toolset,
-        spirit: &Spirit,
+        spirit: &'s Spirit,
         pulse: &Pulse,
         calls: &[ToolCall],
         deadline: Instant,
         trace: &mut Trace,
-    ) -> Vec<ToolResult> {
+    ) -> Result<Round<'s>, Stopped> {
+        let gates: Vec<Option<&RiteRule>> = calls
+            .iter()
+            .map(|call| spirit.rite_for(&call.name).filter(|_| tools.takes(call)))
+            .collect();
+        let waiting = if gates.iter().any(Option::is_some) {
+            self.waiting(&pulse.session).await?
+        } else {
+            Vec::new()
+        };
+        let waits = |index: usize, call: &ToolCall| {
+            let same = |other: &ToolCall| other.name == call.name && other.arguments == call.arguments;
+            waiting.iter().any(|rite| same(&rite.asked.call))
+                || calls.iter().take(index).any(same)
+        };
+        let key = |index: usize, call: &ToolCall| format!("{}#{index}#{}", pulse.id, call.id);
+        let mut parkings = Vec::new();
+        let gated: Vec<Option<(&'static str, Done)>> = (calls.iter().zip(gates).enumerate())
+            .map(|(index, (call, rule))| {
+                let rule = rule.filter(|_| index < MOST_CALLS)?;
+                if waits(index, call) {
+                    return Some(("refused", WAITS_ALREADY.into()));
+                }
+                let (call, key) = (call.clone(), key(index, call));
+                parkings.push(Parking { rule, call, key });
+                Some(("parked", WAITS.into()))
+            })
+            .collect();
         let began = Instant::now();
         let limit = spirit
             .limits
             .action_timeout
             .min(deadline.saturating_duration_since(began));
-        let made = join_all(calls.iter().enumerate().map(|(index, call)| async move {
+        let each = calls.iter().zip(gated).enumerate();
+        let made = join_all(each.map(|(index, (call, gated))| async move {
             let began = Instant::now();
-            let id = format!("{}#{index}#{}", pulse.id, call.id);
-            let (outcome, content) = if index < MOST_CALLS {
-                call_one(tools, pulse, call, &id, limit).await
+            let (outcome, done) = if let Some(gated) = gated {
+                gated
+            } else if index < MOST_CALLS {
+                call_one(tools, pulse, call, &key(index, call), limit).await
             } else {
                 (
                     "refused",
-                    format!("Only {MOST_CALLS} calls are made at a time; ask for this one again."),
+                    format!("Only {MOST_CALLS} calls are made at a time; ask for this one again.").into(),
                 )
             };
-            (outcome, content, began, began.elapsed())
+            (outcome, done, began, began.elapsed())
         }))
         .await;
         trace.waited(began.elapsed());
-        calls
+        let mut effects = Vec::new();
+        let results = calls
             .iter()
             .zip(made)
-            .map(|(call, (outcome, mut content, began, took))| {
+            .enumerate()
+            .map(|(index, (call, (outcome, done, began, took)))| {
+                let Done {
+                    said: mut content,
+                    effects: asked,
+                } = done;
+                effects.extend(asked.into_iter().map(|effect| (index, effect)));
                 let action = if tools.by_name.contains_key(&call.name) {
                     call.name.as_str()
                 } else {
@@ -133,25 +203,36 @@ impl Inner {
                     outcome,
                     took,
                 });
-                content.truncate(content.floor_char_boundary(LONGEST_RESULT));
+                bound(&mut content);
                 ToolResult {
                     call: call.id.clone(),
                     name: call.name.clone(),
                     content,
-                    failed: outcome != "succeeded",
+                    failed: !matches!(outcome, "succeeded" | "parked"),
                 }
             })
-            .collect()
+            .collect();
+        Ok(Round {
+            results,
+            effects,
+            parkings,
+        })
     }
 }
 
-async fn call_one(
+/// Cuts what a tool gave back to what the Oracle is shown of it.
+pub(super) fn bound(content: &mut String) {
+    content.truncate(content.floor_char_boundary(LONGEST_RESULT));
+}
+
+/// Makes one call, if it can be made: what came of it, in one word, and in words for the Oracle.
+pub(super) async fn call_one(
     tools: &Toolset,
     pulse: &Pulse,
     call: &ToolCall,
     id: &str,
     limit: Duration,
-) -> (&'static str, String) {
+) -> (&'static str, Done) {
     let Some((tool, hand)) = tools.by_name.get(&call.name) else {
         let known: Vec<&str> = tools.by_name.keys().map(String::as_str).collect();
         return (
@@ -159,13 +240,14 @@ async fn call_one(
             format!(
                 "There is no tool of that name. There are: {}.",
                 known.join(", ")
-            ),
+            )
+            .into(),
         );
     };
     if let Err(wrong) = tool.check(&call.arguments) {
         return (
             "refused",
-            format!("The arguments do not fit the tool's schema: {wrong}"),
+            format!("The arguments do not fit the tool's schema: {wrong}").into(),
         );
     }
     let doing = async {
@@ -179,15 +261,18 @@ async fn call_one(
                     })
                     .await
             }
-            Hand::Conduit(conduit) => conduit.call(&call.name, &call.arguments).await,
+            Hand::Conduit(conduit) => {
+                let said = conduit.call(&call.name, &call.arguments).await;
+                said.map(Done::from)
+            }
         }
     };
     match timeout(limit, doing).await {
-        Ok(Ok(content)) => ("succeeded", content),
-        Ok(Err(error)) => ("failed", error.to_string()),
+        Ok(Ok(done)) => ("succeeded", done),
+        Ok(Err(error)) => ("failed", error.to_string().into()),
         Err(_) => (
             "timeout",
-            format!("No answer within {limit:?}; it is not known whether it took effect."),
+            format!("No answer within {limit:?}; it is not known whether it took effect.").into(),
         ),
     }
 }

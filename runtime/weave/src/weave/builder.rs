@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use tokio::sync::watch;
+
 use super::{Inner, Weave, flight::Flight};
 use crate::{
+    handover::Handover,
     names::{SpiritName, VoiceName},
     observe::{Observer, Unobserved},
-    ports::{Bond, Chronicle, Echoes, Inbox, Memory, Pathfinder, Vigil, Voice},
-    spirit::{BondSettings, Spirit},
+    ports::{Attachments, Bond, Chronicle, Contacts, Echoes, Herald, Inbox, Memory, Pathfinder, Rites, Vigil, Voice},
+    spirit::{BondSettings, Calling, Spirit},
 };
 
 /// The most Pulses that one Weave works on at a time; more are turned away, and their channels deliver them again.
@@ -43,6 +46,11 @@ pub struct WeaveBuilder {
     chronicle: Option<Arc<dyn Chronicle>>,
     memory: Option<Arc<dyn Memory>>,
     vigil: Option<Arc<dyn Vigil>>,
+    heralds: Vec<Arc<dyn Herald>>,
+    calling: Calling,
+    rites: Option<Arc<dyn Rites>>,
+    attachments: Option<Arc<dyn Attachments>>,
+    contacts: Option<Arc<dyn Contacts>>,
     voices: BTreeMap<VoiceName, Arc<dyn Voice>>,
     spirits: BTreeMap<SpiritName, Arc<Spirit>>,
     pathfinder: Option<Arc<dyn Pathfinder>>,
@@ -75,6 +83,11 @@ impl WeaveBuilder {
             chronicle: None,
             memory: None,
             vigil: None,
+            heralds: Vec::new(),
+            calling: Calling::default(),
+            rites: None,
+            attachments: None,
+            contacts: None,
             voices: BTreeMap::new(),
             spirits: BTreeMap::new(),
             pathfinder: None,
@@ -97,6 +110,13 @@ impl WeaveBuilder {
         memory: Memory,
         /// Knows who has each conversation. Needed.
         vigil: Vigil,
+        /// Keeps the files that came with messages. Without it they are fetched each time.
+        attachments: Attachments,
+        /// Knows people by all of their ids, and how far messages to them have come. Without it a person with a new id is
+        /// a new person.
+        contacts: Contacts,
+        /// Parks calls until a human decides. Needed where a Spirit has calls that wait for a human's yes.
+        rites: Rites,
         /// Picks the Spirit that answers. Without one it is always the Weave's own.
         pathfinder: Pathfinder,
     }
@@ -112,6 +132,21 @@ impl WeaveBuilder {
     #[must_use]
     pub fn spirit(mut self, spirit: Spirit) -> Self {
         self.spirits.insert(spirit.name.clone(), Arc::new(spirit));
+        self
+    }
+
+    /// Tells people outside what happens with the conversations that are, or are to be, theirs. Beside those that were
+    /// given before.
+    #[must_use]
+    pub fn herald(mut self, herald: Arc<dyn Herald>) -> Self {
+        self.heralds.push(herald);
+        self
+    }
+
+    /// How the Spirit and people call one another. They do not, by default.
+    #[must_use]
+    pub fn calling(mut self, calling: Calling) -> Self {
+        self.calling = calling;
         self
     }
 
@@ -156,19 +191,38 @@ impl WeaveBuilder {
         {
             return Err(BuildError::NoOracle(mute.name.clone()));
         }
+        if self.rites.is_none() && self.spirits.values().any(|spirit| !spirit.rites.is_empty()) {
+            return Err(missing("Rites", "rites"));
+        }
         if self.voices.is_empty() {
             return Err(missing("Voice", "voice"));
         }
+        let vigil = self.vigil.ok_or_else(|| missing("Vigil", "vigil"))?;
+        let echoes = self.echoes.ok_or_else(|| missing("Echo store", "echoes"))?;
+        let chronicle = self
+            .chronicle
+            .ok_or_else(|| missing("Chronicle", "chronicle"))?;
+        let handover = Handover::new(
+            self.name.clone(),
+            Arc::clone(&vigil),
+            Arc::clone(&echoes),
+            Arc::clone(&chronicle),
+            self.heralds,
+        );
         Ok(Weave(Arc::new(Inner {
             bond: self.bond.ok_or_else(|| missing("Bond", "bond"))?,
             inbox: self.inbox.ok_or_else(|| missing("Inbox", "inbox"))?,
-            echoes: self.echoes.ok_or_else(|| missing("Echo store", "echoes"))?,
-            chronicle: self
-                .chronicle
-                .ok_or_else(|| missing("Chronicle", "chronicle"))?,
+            echoes,
+            chronicle,
             memory: self.memory.ok_or_else(|| missing("Memory", "memory"))?,
-            vigil: self.vigil.ok_or_else(|| missing("Vigil", "vigil"))?,
+            vigil,
+            handover,
+            calling: self.calling,
             flight: Flight::new(self.most_in_flight),
+            rites: self.rites,
+            rite_changes: watch::Sender::new(0),
+            attachments: self.attachments,
+            contacts: self.contacts,
             name: self.name,
             front,
             voices: self.voices,

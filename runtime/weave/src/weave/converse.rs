@@ -6,17 +6,44 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Ended, Inner, Stopped,
-    act::Toolset,
+    act::{Parking, Round, Toolset},
     answer::{Answer, Session},
+    ask::Unanswered,
+    choices::offered,
+    effects::known,
     scouts::system_prompt,
     trace::Trace,
 };
 use crate::{
     echo::EchoBody,
-    ports::{memory::Tally, oracle::Stop},
+    names::SpiritName,
+    ports::{memory::Tally, oracle::Stop, vigil::Cause},
     pulse::Outcome,
     spirit::{Facts, Spirit},
 };
+
+/// What a Spirit came to.
+pub(super) enum Said {
+    /// It has something to say.
+    Words(String),
+    /// What it wants to do waits for a human's yes; with words for the person, where the rule has some.
+    Waits(Option<String>),
+}
+
+/// What is next.
+pub(super) enum Next {
+    /// The Spirit says this.
+    Say(Said),
+    /// Another Spirit goes on.
+    Pass(SpiritName),
+}
+
+/// How the rounds ended.
+enum Came<'s> {
+    ToWords(String),
+    ToSpirit(SpiritName),
+    ToRites(Vec<Parking<'s>>),
+}
 
 impl Inner {
     /// What the Spirit says to this Pulse, or how the turn ended without that.
@@ -26,28 +53,50 @@ impl Inner {
         answer: &mut Answer<'_>,
         session: &mut Session,
         trace: &mut Trace,
-    ) -> Result<Result<String, Ended>, Stopped> {
-        let deadline = Instant::now() + spirit.limits.pulse_timeout;
+    ) -> Result<Result<Next, Ended>, Stopped> {
+        // One for the Pulse, however many Spirits it is handed to.
+        let limit = spirit.limits.pulse_timeout;
+        let deadline = *answer
+            .deadline
+            .get_or_insert_with(|| Instant::now() + limit);
+        let used_before = trace.usage.total();
         let rounds = self.rounds(spirit, answer, session, deadline, trace);
-        let said = timeout_at(deadline, rounds)
-            .await
-            .unwrap_or_else(|_| Ok(Err(too_long(spirit.limits.pulse_timeout))));
-        if self.front.limits.tokens_per_day.is_some() && trace.usage.total() > 0 {
+        let said = match timeout_at(deadline, rounds).await {
+            Ok(said) => said,
+            Err(_) => {
+                let session = &answer.pulse().session;
+                self.summon_if_may(session, Cause::Oracles, "no answer came in time")
+                    .await;
+                Ok(Err(too_long(limit)))
+            }
+        };
+        let used = trace.usage.total() - used_before;
+        if self.front.limits.tokens_per_day.is_some() && used > 0 {
             self.memory
-                .tally(&answer.pulse().session, Tally::Tokens, trace.usage.total())
+                .tally(&answer.pulse().session, Tally::Tokens, used)
                 .await?;
         }
-        said
+        Ok(match said? {
+            Ok(Came::ToWords(words)) => Ok(Next::Say(Said::Words(words))),
+            Ok(Came::ToSpirit(to)) => Ok(Next::Pass(to)),
+            Ok(Came::ToRites(parkings)) => {
+                let notice = parkings.iter().find_map(|parking| parking.rule.notice.clone());
+                // Out of the time limit, which must not cut it in two.
+                self.park(spirit, answer.pulse(), parkings).await?;
+                Ok(Next::Say(Said::Waits(notice)))
+            }
+            Err(ended) => Err(ended),
+        })
     }
 
-    async fn rounds(
+    async fn rounds<'s>(
         &self,
-        spirit: &Spirit,
+        spirit: &'s Spirit,
         answer: &mut Answer<'_>,
         session: &mut Session,
         deadline: Instant,
         trace: &mut Trace,
-    ) -> Result<Result<String, Ended>, Stopped> {
+    ) -> Result<Result<Came<'s>, Ended>, Stopped> {
         let facts = Facts {
             pulse: answer.pulse(),
             spirit: &spirit.name,
@@ -62,7 +111,7 @@ impl Inner {
                 )));
             }
         };
-        let system = system_prompt(persona, &answer.findings);
+        let system = system_prompt(persona, &known(&answer.findings, &session.recollection));
         let tools = Toolset::of(spirit, deadline).await;
         for _ in 0..spirit.limits.rounds {
             let reply = match self
@@ -71,13 +120,20 @@ impl Inner {
                     &system,
                     &mut session.turns,
                     tools.specs(),
+                    &mut answer.aloud,
                     deadline,
                     trace,
                 )
                 .await
             {
                 Ok(reply) => reply,
-                Err(error) => return Ok(Err(Ended::new(Outcome::Failed, error.to_string()))),
+                Err(Unanswered::Silenced) => return Ok(Err(Ended::human())),
+                Err(Unanswered::Failed(error)) => {
+                    let session = &answer.pulse().session;
+                    self.summon_if_may(session, Cause::Oracles, "no model answered")
+                        .await;
+                    return Ok(Err(Ended::new(Outcome::Failed, error.to_string())));
+                }
             };
             if reply.calls.is_empty() {
                 return Ok(match (reply.text.trim(), reply.stop) {
@@ -89,12 +145,13 @@ impl Inner {
                         Outcome::Failed,
                         "the Oracle answered with nothing",
                     )),
-                    (text, _) => Ok(text.to_owned()),
+                    (text, _) => Ok(Came::ToWords(text.to_owned())),
                 });
             }
             if let Some(most) = self.front.limits.tokens_per_day
                 && session.tokens + trace.usage.total() >= most
             {
+                self.summon_for_budget(&answer.pulse().session).await;
                 return Ok(Err(Ended::out_of_tokens(most)));
             }
             // From the moment that a human takes over, the Spirit does nothing more in the world.
@@ -107,13 +164,20 @@ impl Inner {
             {
                 return Ok(Err(Ended::human()));
             }
+            if let Some(aloud) = &mut answer.aloud {
+                aloud.call(&reply.calls);
+            }
             session.turns.agent(&reply.text, &reply.calls);
             answer.add(EchoBody::Agent {
                 spirit: spirit.name.clone(),
                 text: reply.text,
                 calls: reply.calls.clone(),
             });
-            let results = self
+            let Round {
+                mut results,
+                effects,
+                parkings,
+            } = self
                 .act(
                     &tools,
                     spirit,
@@ -122,9 +186,26 @@ impl Inner {
                     deadline,
                     trace,
                 )
-                .await;
+                .await?;
+            let to = self
+                .take_effect(effects, &mut results, answer, session)
+                .await?;
+            let offer = offered(&reply.calls, &results);
             session.turns.tools(&results);
             answer.add(EchoBody::Tools { results });
+            if !parkings.is_empty() {
+                return Ok(Ok(Came::ToRites(parkings)));
+            }
+            if let Some(to) = to {
+                return Ok(Ok(Came::ToSpirit(to)));
+            }
+            if let Some((text, choices)) = offer {
+                answer.choices = choices;
+                // Beside other calls it waits for what the Oracle makes of their results.
+                if reply.calls.len() == 1 {
+                    return Ok(Ok(Came::ToWords(text)));
+                }
+            }
         }
         let rounds = spirit.limits.rounds;
         Ok(Err(Ended::new(

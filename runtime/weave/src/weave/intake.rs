@@ -26,6 +26,8 @@ use crate::{
 const MOST_RECLAIMED: usize = 32;
 /// Between two looks for Pulses whose pod has died, more or less.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// Between two looks for Rites that lapsed, or whose decision a pod died with.
+const BETWEEN_RITES: Duration = Duration::from_secs(3);
 /// The longest between two looks while the Inbox cannot be reached.
 const LONGEST_BETWEEN_LOOKS: Duration = Duration::from_secs(15);
 
@@ -85,11 +87,17 @@ impl Weave {
     ) -> Result<Receipt, ReceiveError> {
         let began = Instant::now();
         let adapter = self.0.voices.get(voice).ok_or(ReceiveError::UnknownVoice)?;
-        let (pulses, ignored) = match adapter.receive(webhook)? {
+        let (mut pulses, ignored, notices) = match adapter.receive(webhook)? {
             Received::Challenge(challenge) => return Ok(Receipt::Challenge(challenge)),
-            Received::Pulses { pulses, ignored } => (pulses, ignored),
+            Received::Pulses {
+                pulses,
+                ignored,
+                notices,
+            } => (pulses, ignored, notices),
         };
+        self.0.identify(voice, &mut pulses, &notices).await?;
         let pulses = self.accept(pulses).await?;
+        self.0.follow(voice, &notices).await?;
         self.0.observer.observe(Event::Stage {
             spirit: self.name(),
             stage: Stage::Accept,
@@ -128,6 +136,7 @@ impl Weave {
     /// were put off.
     pub async fn tend(&self) {
         let mut between = BETWEEN_LOOKS;
+        let mut rites_at = Instant::now();
         loop {
             let pause = between.mul_f64(rand::rng().random_range(0.75..1.25));
             sleep(pause).await;
@@ -136,6 +145,12 @@ impl Weave {
                 Err(error) => {
                     tracing::warn!(%error, "the Inbox cannot be reached; trying again");
                     between = (between * 2).min(LONGEST_BETWEEN_LOOKS);
+                }
+            }
+            if Instant::now() >= rites_at {
+                rites_at = Instant::now() + BETWEEN_RITES;
+                if let Err(error) = self.resume_due().await {
+                    tracing::warn!(%error, "the Rites cannot be looked through; trying again");
                 }
             }
         }
@@ -165,7 +180,12 @@ impl Weave {
         Ok(taken)
     }
 
-    fn take_off(&self, delivery: Delivery, airborne: Airborne) {
+    /// A permit for one more, unless there are too many or none may begin any more.
+    pub(super) fn airborne(&self) -> Option<Airborne> {
+        self.0.flight.take_off().ok()
+    }
+
+    pub(super) fn take_off(&self, delivery: Delivery, airborne: Airborne) {
         let weave = self.clone();
         let span = tracing::info_span!("weave", spirit = %self.name(), pulse = %delivery.pulse.id);
         let flight = async move {

@@ -12,6 +12,7 @@
 //! | Scouts | `scouts` | |
 //! | Pathfinder | `route` | |
 //! | Oracle ⇄ Actions | `converse`, `ask`, `act` | 1 for each round of Actions |
+//! | what is heard while it is made | `aloud` | 2, and 1 for each second |
 //! | Vigil, again and fenced, then Voice | `speak` | 2 |
 //! | Echoes, Chronicle, Memory; finish and let go | `record` | 2 |
 //!
@@ -19,15 +20,25 @@
 //! answers them in one trip. None of them grows with the length of the conversation.
 
 mod act;
+mod aloud;
 mod answer;
 mod ask;
+mod attachments;
+mod attend;
+pub mod breaker;
 mod builder;
+pub mod choices;
 mod converse;
+mod effects;
 mod flight;
 mod heartbeat;
 pub mod history;
+pub mod human;
 mod intake;
+mod notices;
+mod quotes;
 mod record;
+mod rites;
 mod route;
 mod scouts;
 mod speak;
@@ -37,10 +48,14 @@ mod turns;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub use builder::{BuildError, WeaveBuilder};
+pub use human::{HandoverError, ReplyError};
 pub use intake::{Receipt, ReceiveError};
+pub use rites::Decided;
 
 use self::{
-    answer::Answer,
+    aloud::Aloud,
+    answer::{Answer, Session},
+    converse::{Next, Said},
     flight::Flight,
     record::Recorded,
     trace::Trace,
@@ -48,14 +63,15 @@ use self::{
 };
 use crate::{
     error::StoreError,
+    handover::Handover,
     names::{SpiritName, VoiceName},
     observe::Observer,
     ports::{
-        Bond, Chronicle, Echoes, Inbox, Memory, Pathfinder, Vigil, Voice, inbox::Delivery,
+        Attachments, Contacts, Bond, Chronicle, Echoes, Inbox, Memory, Pathfinder, Rites, Vigil, Voice, inbox::Delivery,
         memory::Recollection,
     },
     pulse::Outcome,
-    spirit::{BondSettings, Spirit},
+    spirit::{BondSettings, Calling, Spirit},
 };
 
 /// The engine of one Spirit and those that it routes to. Cheap to clone; clones are the same Weave.
@@ -70,6 +86,12 @@ struct Inner {
     chronicle: Arc<dyn Chronicle>,
     memory: Arc<dyn Memory>,
     vigil: Arc<dyn Vigil>,
+    handover: Handover,
+    calling: Calling,
+    rites: Option<Arc<dyn Rites>>,
+    rite_changes: tokio::sync::watch::Sender<u64>,
+    attachments: Option<Arc<dyn Attachments>>,
+    contacts: Option<Arc<dyn Contacts>>,
     voices: BTreeMap<VoiceName, Arc<dyn Voice>>,
     front: Arc<Spirit>,
     spirits: BTreeMap<SpiritName, Arc<Spirit>>,
@@ -155,9 +177,11 @@ impl Inner {
         mut trace: Trace,
     ) -> Result<Recorded, Stopped> {
         let mut recollection = None;
-        let ended = self
+        let mut ended = self
             .answer(holding, &mut answer, &mut recollection, &mut trace)
             .await?;
+        ended.reason = answer.accounts(&ended.reason);
+        answer.heard_out(ended.outcome);
         self.record(holding, answer, recollection, ended, trace)
             .await
     }
@@ -169,6 +193,7 @@ impl Inner {
         recollection: &mut Option<Recollection>,
         trace: &mut Trace,
     ) -> Result<Ended, Stopped> {
+        self.settle_rites(holding, answer, trace).await?;
         let Some(voice) = self.voices.get(&answer.pulse().session.voice) else {
             return Ok(Ended::new(
                 Outcome::Failed,
@@ -178,25 +203,59 @@ impl Inner {
         if let Some(ended) = answer.spoken_before(voice.as_ref()) {
             return Ok(ended);
         }
+        if let Some(ended) = self.parked_before(answer).await? {
+            return Ok(ended);
+        }
         let mut session = match self.recall(answer, holding.watched, trace).await? {
             Ok(session) => session,
             Err(ended) => return Ok(ended),
         };
-        self.scout(&self.front.scouts, answer, &session, trace)
-            .await;
-        let spirit = self.route(answer, &mut session, trace).await;
-        if spirit.name != self.name {
-            self.scout(&spirit.scouts, answer, &session, trace).await;
-        }
-        let said = self.converse(spirit, answer, &mut session, trace).await?;
+        self.summon_by_rule(answer.pulse()).await?;
+        let attending = self.attend(voice, answer.pulse());
+        let mut spirit = match answer.resumes() {
+            Some(asked) => self.spirits.get(asked).unwrap_or(&self.front),
+            None => self.find_out(answer, &mut session, trace).await,
+        };
+        answer.aloud = Aloud::begin(voice.as_ref(), answer.pulse(), holding);
+        let key = answer.pulse().session.clone();
+        let said = loop {
+            self.load(spirit, &key, &mut session, trace).await;
+            match self.converse(spirit, answer, &mut session, trace).await? {
+                Ok(Next::Pass(to)) => {
+                    spirit = self.hand_over(&to, answer, &mut session, trace).await;
+                }
+                Ok(Next::Say(said)) => break Ok(said),
+                Err(ended) => break Err(ended),
+            }
+        };
+        drop(attending);
         *recollection = session.changed.then_some(session.recollection);
         match said {
-            Ok(text) => {
+            Ok(Said::Words(text)) => {
                 self.speak(holding, answer, voice.as_ref(), text, trace)
+                    .await
+            }
+            Ok(Said::Waits(notice)) => {
+                self.give_notice(holding, answer, voice.as_ref(), notice, trace)
                     .await
             }
             Err(ended) => Ok(ended),
         }
+    }
+
+    /// Scouts and Pathfinder: what there is to know, and who answers.
+    async fn find_out(
+        &self,
+        answer: &mut Answer<'_>,
+        session: &mut Session,
+        trace: &mut Trace,
+    ) -> &Spirit {
+        self.scout(&self.front.scouts, answer, session, trace).await;
+        let spirit = self.route(answer, session, trace).await;
+        if spirit.name != self.name {
+            self.scout(&spirit.scouts, answer, session, trace).await;
+        }
+        spirit
     }
 
     fn trace(&self) -> Trace {

@@ -8,7 +8,7 @@ use rand::RngExt as _;
 
 use super::{Ended, Inner, Stopped, answer::Answer, trace::Trace, turns::Holding};
 use crate::{
-    echo::{Echo, EchoBody},
+    echo::{Echo, EchoBody, Finding},
     error::StoreError,
     names::{PulseId, SpiritName},
     observe::Event,
@@ -51,11 +51,25 @@ impl Inner {
         let session = &answer.pulse().session;
         let fence = holding.guard.fence;
         let entries = entries(answer.deliveries, &answer.spirit, &ended, trace);
-        let mut echoes: Vec<Echo> = answer
-            .deliveries
-            .iter()
-            .map(|delivery| heard(&delivery.pulse))
-            .collect();
+        let mut echoes: Vec<Echo> = answer.mark.iter().cloned().collect();
+        if ended.outcome == Outcome::Vigil {
+            echoes.extend(self.handover.mark_of_everyone().await?);
+        }
+        echoes.extend(
+            answer
+                .deliveries
+                .iter()
+                .filter(|delivery| delivery.pulse.resumes.is_none())
+                .map(|delivery| heard(&delivery.pulse)),
+        );
+        if let Some(Echo {
+            body: EchoBody::User { findings, .. },
+            ..
+        }) = echoes.last_mut()
+        {
+            let found = answer.findings.iter();
+            findings.extend(found.map(|(scout, text)| Finding::new(scout, text)));
+        }
         echoes.extend_from_slice(&answer.echoes);
         let mut tries = Tries::new();
         let written = loop {
@@ -96,6 +110,7 @@ impl Inner {
                 }
             };
             let written = tokio::try_join!(
+                self.hear(answer.deliveries),
                 self.echoes.append(session, Some(fence), &echoes),
                 try_join_all(entries.iter().map(|entry| self.chronicle.append(entry))),
                 let_others_speak,
@@ -115,6 +130,9 @@ impl Inner {
             }
             Err(StoreError::Fenced { .. }) => return Err(Stopped::BondLost),
             Err(error) => return Err(error.into()),
+        }
+        if ended.outcome == Outcome::Vigil {
+            self.tell_people(answer.deliveries);
         }
         let ids = answer
             .deliveries
@@ -141,11 +159,11 @@ impl Inner {
         let human = ended.outcome == Outcome::Vigil;
         let deliveries = std::slice::from_ref(delivery);
         let entries = entries(deliveries, &self.name, &ended, trace);
-        let echoes = if human {
-            vec![heard(&delivery.pulse)]
-        } else {
-            Vec::new()
-        };
+        let mut echoes = Vec::new();
+        if human {
+            echoes.extend(self.handover.mark_of_everyone().await?);
+            echoes.push(heard(&delivery.pulse));
+        }
         let mut tries = Tries::new();
         loop {
             let echo = async {
@@ -165,7 +183,7 @@ impl Inner {
                 }
             };
             let chronicle = try_join_all(entries.iter().map(|entry| self.chronicle.append(entry)));
-            let written = tokio::try_join!(echo, note, chronicle);
+            let written = tokio::try_join!(self.hear(deliveries), echo, note, chronicle);
             if !tries.again(&written).await {
                 written?;
                 break;
@@ -174,6 +192,9 @@ impl Inner {
         self.inbox
             .finish(std::slice::from_ref(&delivery.pulse.id))
             .await?;
+        if human {
+            self.tell_people(deliveries);
+        }
         let ids = Vec::new();
         self.tell(Recorded {
             ids,
@@ -210,6 +231,26 @@ impl Inner {
         });
     }
 
+    /// The human who has the conversation is to hear of it.
+    fn tell_people(&self, deliveries: &[Delivery]) {
+        for Delivery { pulse, .. } in deliveries {
+            if pulse.resumes.is_none() {
+                self.handover.wrote(pulse);
+            }
+        }
+    }
+
+    /// When and from where the person last wrote is known from now on.
+    async fn hear(&self, deliveries: &[Delivery]) -> Result<(), StoreError> {
+        let last = deliveries
+            .iter()
+            .rfind(|delivery| delivery.pulse.resumes.is_none());
+        match last {
+            Some(Delivery { pulse, .. }) => self.memory.hear(&pulse.session, &pulse.into()).await,
+            None => Ok(()),
+        }
+    }
+
     /// Tells metrics, and whoever waits in this process, how the Pulses ended.
     pub(super) fn tell(&self, recorded: Recorded) {
         for entry in &recorded.entries {
@@ -239,7 +280,10 @@ impl Inner {
     }
 
     async fn note(&self, deliveries: &[Delivery]) -> Result<(), StoreError> {
-        try_join_all(deliveries.iter().map(|delivery| {
+        let heard = deliveries
+            .iter()
+            .filter(|delivery| delivery.pulse.resumes.is_none());
+        try_join_all(heard.map(|delivery| {
             let pulse = &delivery.pulse;
             self.vigil
                 .note(&pulse.session, &pulse.id, pulse.received_at)
@@ -256,8 +300,10 @@ fn heard(pulse: &Pulse) -> Echo {
         at: pulse.received_at,
         pulse: Some(pulse.id.clone()),
         body: EchoBody::User {
+            name: pulse.user.name.clone(),
             text: pulse.content.text.clone(),
             attachments: pulse.content.attachments.clone(),
+            findings: Vec::new(),
         },
     }
 }
@@ -300,13 +346,13 @@ fn entries(
 }
 
 /// How often writing is still to be tried while a store is unavailable.
-struct Tries {
+pub(super) struct Tries {
     left: u32,
     pause: Duration,
 }
 
 impl Tries {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             left: MOST_TRIES - 1,
             pause: FIRST_PAUSE,
@@ -314,7 +360,7 @@ impl Tries {
     }
 
     /// Whether to write again after this result. Waits first, longer each time.
-    async fn again<T>(&mut self, written: &Result<T, StoreError>) -> bool {
+    pub(super) async fn again<T>(&mut self, written: &Result<T, StoreError>) -> bool {
         if self.left == 0 || !matches!(written, Err(StoreError::Unavailable { .. })) {
             return false;
         }

@@ -35,6 +35,7 @@ impl Inner {
         text: String,
         trace: &mut Trace,
     ) -> Result<Ended, Stopped> {
+        let choices = std::mem::take(&mut answer.choices);
         let pulse = answer.pulse();
         let began = Instant::now();
         let permit = self
@@ -61,12 +62,14 @@ impl Inner {
                     pulse: &pulse.id,
                     to: &pulse.reply_to,
                     text: &text,
+                    choices: &choices,
                 },
             )
             .await;
         let outcome = match &spoken {
             Ok(()) => "delivered",
             Err(VoiceError::Unknown { .. }) => "unknown",
+            Err(VoiceError::Unauthorized { .. }) => "unauthorized",
             Err(_) => "failed",
         };
         trace.stage(Stage::Voice, pulse.session.voice.as_str(), outcome, began);
@@ -75,6 +78,13 @@ impl Inner {
             voice: &pulse.session.voice,
             outcome,
         });
+        if let Some(code) = spoken.as_ref().err().and_then(VoiceError::code) {
+            self.observer.observe(Event::VoiceRefusal {
+                spirit: &self.name,
+                voice: &pulse.session.voice,
+                code,
+            });
+        }
         answer.permitted = true;
         match spoken {
             Ok(()) => {
@@ -96,7 +106,7 @@ impl Inner {
 
     /// Says one thing, again where that is safe: when the channel certainly did not take it, or when the voice would
     /// rather say it twice than not at all.
-    async fn say(&self, voice: &dyn Voice, utterance: Utterance<'_>) -> Result<(), VoiceError> {
+    pub(super) async fn say(&self, voice: &dyn Voice, utterance: Utterance<'_>) -> Result<(), VoiceError> {
         let deadline = Instant::now() + LONGEST_SPEECH;
         let mut pause = FIRST_PAUSE;
         loop {

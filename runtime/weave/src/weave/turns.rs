@@ -60,10 +60,22 @@ impl Inner {
                 self.count_pulse(delivery),
             );
             let turn = self.observed(turn)?;
+            let resumes = delivery.pulse.resumes.is_some();
+            let mut unwatched = false;
             let known = match (watch, limited) {
-                (Ok(watch), _) if watch.phase.is_human() => Ok(Some(Ended::human())),
-                (Ok(_), Ok(limited)) => Ok(limited),
-                (Err(error), _) | (_, Err(error)) => Err(error),
+                // What a human has said yes to is done whoever has the conversation; only nothing is said.
+                (Ok(watch), _) if watch.phase.is_human() && resumes => {
+                    unwatched = true;
+                    Ok(None)
+                }
+                (Ok(watch), limited) => {
+                    match self.has_human(&watch, std::iter::once(&delivery.pulse)).await {
+                        Ok(true) => Ok(Some(Ended::human())),
+                        Ok(false) => limited,
+                        Err(error) => Err(error),
+                    }
+                }
+                (Err(error), _) => Err(error),
             };
             let ours = matches!(turn, Turn::Yours { .. });
             trace.stage(
@@ -74,7 +86,7 @@ impl Inner {
             );
             match (turn, known) {
                 (Turn::Yours { guard, tickets }, known) => {
-                    let watched = matches!(known, Ok(None));
+                    let watched = !unwatched && matches!(known, Ok(None));
                     let holding = Holding {
                         guard,
                         since: began,
@@ -99,13 +111,14 @@ impl Inner {
                         .await?;
                     return Ok(Entered::Waiting);
                 }
-                (Turn::Full, Ok(None)) if delivery.attempt == 1 => {
+                (Turn::Full, Ok(None)) if delivery.attempt == 1 && !resumes => {
                     return Ok(Entered::Ended(Ended::new(
                         Outcome::Busy,
                         "another Weave has the session",
                     )));
                 }
-                // Never busy with itself: the Bond may be that of the pod which died with this Pulse.
+                // Never busy with itself: the Bond may be that of the pod which died with this Pulse. Nor is a decision
+                // ever lost to a busy session.
                 (Turn::Full, Ok(None)) => {
                     if Instant::now() >= give_up {
                         return Err(Stopped::StillHeld);
@@ -197,6 +210,9 @@ impl Inner {
                 format!("given up after {MOST_ATTEMPTS} attempts, none of which came to an end");
             self.end_without_turn(&worn, Ended::new(Outcome::Failed, why), self.trace())
                 .await?;
+            if let Some(rite) = &worn.pulse.resumes {
+                self.give_up_rite(rite).await?;
+            }
         }
         if let WhenBusy::Merge { quiet, cap } = self.settings.when_busy
             && !deliveries.is_empty()
@@ -205,6 +221,8 @@ impl Inner {
             let gathering = self.gather(holding, &mut deliveries, quiet, cap, &mut trace);
             self.while_held(holding, &leased, gathering).await??;
         }
+        // What was decided comes first, so that what people wrote has the last word, and the reply.
+        deliveries.sort_by_key(|delivery| delivery.pulse.resumes.is_none());
         let Some(answer) = Answer::to(&deliveries, &self.name) else {
             return Ok(None);
         };
@@ -283,7 +301,7 @@ impl Inner {
             .front
             .limits
             .pulses_per_minute
-            .filter(|_| delivery.attempt == 1);
+            .filter(|_| delivery.attempt == 1 && delivery.pulse.resumes.is_none());
         let Some(limit) = limit else { return Ok(None) };
         let sent = self
             .memory

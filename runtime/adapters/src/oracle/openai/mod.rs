@@ -1,11 +1,12 @@
 //! OpenAI's Chat Completions, and every server that speaks it: vLLM, Ollama, a gateway.
 //!
-//! Source: OpenAI, API reference, "Chat completions". Where servers differ:
+//! Source: OpenAI, API reference, "Chat completions"; guides "Images and vision", "File inputs" and "Reasoning models".
+//! Where servers differ:
 //!
 //! - The most tokens of a reply go out as `max_completion_tokens` to `api.openai.com`, whose reasoning models refuse the
 //!   older `max_tokens`; to any other server as `max_tokens`, which all of them know.
 //! - A reply that was asked for as a stream and comes whole is taken as it is.
-//! - Attachments are named in the text, not sent.
+//! - What begins a request again and again is cached without being asked.
 
 mod errors;
 mod request;
@@ -14,13 +15,12 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use async_trait::async_trait;
-use eywa_guard::{GuardedClient, GuardedRequest, GuardedResponse, RequestError};
-use eywa_weave::ports::oracle::{Fault, OnText, Oracle, OracleError, Question, Reply};
-use futures::StreamExt;
-use http::{HeaderMap, Method, header::CONTENT_TYPE};
+use eywa_guard::{GuardedClient, GuardedRequest};
+use eywa_weave::ports::oracle::{OnText, Oracle, OracleError, Question, Reply};
+use http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -28,21 +28,32 @@ use self::{
     request::{Body, MostTokens},
     stream::Hearing,
 };
-use super::sse::{Decoder, TooLong};
+use super::{
+    Sending,
+    wire::{
+        Wire,
+        files::{Files, Limits},
+        is_stream,
+    },
+};
 
-const PROVIDER: &str = "openai";
+const WIRE: Wire = Wire {
+    provider: "openai",
+    request_id: "x-request-id",
+};
 
 /// OpenAI's own address.
 const OPENAI: &str = "api.openai.com";
 
-/// The most bytes that are read of an answer: far more than any model says at once.
-const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
-
-/// The most bytes that are read of an error.
-const LONGEST_ERROR: usize = 64 * 1024;
-
-/// The longest that any answer may take, whatever the caller allows.
-const CEILING: Duration = Duration::from_secs(15 * 60);
+/// What OpenAI takes, within 50 MB a request.
+const LIMITS: Limits = Limits {
+    images: &["image/jpeg", "image/png", "image/gif", "image/webp"],
+    pdf: true,
+    largest_image: 20_000_000,
+    largest_pdf: 20_000_000,
+    most: 20,
+    all: 30_000_000,
+};
 
 /// An Oracle behind OpenAI's Chat Completions.
 pub struct OpenAi {
@@ -51,6 +62,7 @@ pub struct OpenAi {
     model: String,
     key: Option<SecretString>,
     most_tokens: MostTokens,
+    limits: Limits,
 }
 
 impl OpenAi {
@@ -82,19 +94,31 @@ impl OpenAi {
             model: model.into(),
             key,
             most_tokens,
+            limits: LIMITS,
         }
     }
 
+    /// Which attachments are sent; the others are named in words. All unless said.
+    #[must_use]
+    pub fn sending(self, sending: Sending) -> Self {
+        let limits = sending.of(LIMITS);
+        Self { limits, ..self }
+    }
+
     fn request(&self, question: &Question<'_>, stream: bool) -> GuardedRequest<'_> {
-        let request = self
-            .client
-            .request(Method::POST, self.url.clone())
-            .timeout(CEILING);
+        let request = self.client.request(Method::POST, self.url.clone());
         let request = match &self.key {
             Some(key) => request.bearer(key.expose_secret()),
             None => request,
         };
-        request.json(&Body::of(question, &self.model, self.most_tokens, stream))
+        let files = Files::of(question.turns, &self.limits);
+        request.json(&Body::of(
+            question,
+            &self.model,
+            self.most_tokens,
+            &files,
+            stream,
+        ))
     }
 }
 
@@ -110,11 +134,15 @@ impl fmt::Debug for OpenAi {
 #[async_trait]
 impl Oracle for OpenAi {
     fn provider(&self) -> &'static str {
-        PROVIDER
+        WIRE.provider
     }
 
     fn model(&self) -> &str {
         &self.model
+    }
+
+    fn takes(&self, media_type: &str) -> bool {
+        self.limits.takes(media_type)
     }
 
     async fn ask(
@@ -122,89 +150,22 @@ impl Oracle for OpenAi {
         question: Question<'_>,
         on_text: Option<OnText<'_>>,
     ) -> Result<Reply, OracleError> {
-        let response = self
-            .request(&question, on_text.is_some())
-            .send()
-            .await
-            .map_err(unanswered)?;
+        let request = self.request(&question, on_text.is_some());
+        let response = WIRE.send(request).await?;
         if !response.status().is_success() {
-            return Err(failed(response, &question).await);
+            return Err(WIRE.fail(response, &question, errors::of_status).await);
         }
-        let request_id = text_of(response.headers(), "x-request-id");
+        let request_id = WIRE.request_id(response.headers());
         let mut reply = match on_text {
-            Some(on_text) if is_stream(response.headers()) => {
-                hear(response, &question, on_text).await?
+            Some(mut on_text) if is_stream(response.headers()) => {
+                let mut hearing = Hearing::default();
+                WIRE.events(response, |data| hearing.hear(data, &question, &mut on_text))
+                    .await?;
+                hearing.reply(&question)?
             }
-            _ => response::read(
-                &response.bytes(LONGEST_ANSWER).await.map_err(unanswered)?,
-                &question,
-            )?,
+            _ => response::read(&WIRE.read(response).await?, &question)?,
         };
         reply.request_id = request_id;
         Ok(reply)
     }
-}
-
-async fn hear(
-    response: GuardedResponse,
-    question: &Question<'_>,
-    mut on_text: OnText<'_>,
-) -> Result<Reply, OracleError> {
-    let mut pieces = Box::pin(response.stream(LONGEST_ANSWER));
-    let mut events = Decoder::default();
-    let mut hearing = Hearing::default();
-    'stream: while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(unanswered)?;
-        let data = events
-            .take(&piece)
-            .map_err(|TooLong| response::unintelligible("an event of its answer does not end"))?;
-        for data in data {
-            if hearing.hear(&data, question, &mut on_text)? {
-                break 'stream;
-            }
-        }
-    }
-    hearing.reply(question)
-}
-
-/// What the server said instead of an answer.
-async fn failed(response: GuardedResponse, question: &Question<'_>) -> OracleError {
-    let status = response.status();
-    let headers = response.headers().clone();
-    // The status says the most; without its body, the error says a little less.
-    let body = response.beginning(LONGEST_ERROR).await.unwrap_or_default();
-    let error = errors::of_status(status, &headers, &body, question);
-    match text_of(&headers, "x-request-id") {
-        Some(id) => OracleError {
-            message: format!("{} (request {id})", error.message),
-            ..error
-        },
-        None => error,
-    }
-}
-
-/// What kept the request from being answered.
-fn unanswered(error: RequestError) -> OracleError {
-    let fault = match error {
-        RequestError::Connect { .. }
-        | RequestError::TimedOut { .. }
-        | RequestError::BrokenOff { .. } => Fault::TimedOut,
-        RequestError::Refused(_)
-        | RequestError::Invalid(_)
-        | RequestError::TooLarge { .. }
-        | RequestError::Redirects { .. } => Fault::Malformed,
-    };
-    OracleError::new(PROVIDER, fault, error.to_string())
-}
-
-fn is_stream(headers: &HeaderMap) -> bool {
-    text_of(headers, CONTENT_TYPE.as_str())
-        .is_some_and(|kind| kind.starts_with("text/event-stream"))
-}
-
-fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers
-        .get(name)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned)
 }

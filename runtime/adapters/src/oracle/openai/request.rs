@@ -4,16 +4,19 @@
 
 use std::borrow::Cow;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use eywa_weave::{
-    ports::oracle::{Question, Turn},
-    pulse::Attachment,
+    ports::oracle::{Effort, Question, Turn},
     tool::{ToolCall, ToolSpec},
 };
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// The longest name that a function may have.
-const LONGEST_NAME: usize = 64;
+use crate::oracle::wire::{
+    arguments,
+    files::{File, Files},
+    names::wire_name,
+};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Body<'a> {
@@ -27,6 +30,8 @@ pub(super) struct Body<'a> {
     max_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,7 +50,7 @@ enum Message<'a> {
         content: &'a str,
     },
     User {
-        content: Cow<'a, str>,
+        content: Content<'a>,
     },
     Assistant {
         /// `null` when it only calls tools: some servers refuse an empty text.
@@ -57,6 +62,32 @@ enum Message<'a> {
         tool_call_id: &'a str,
         content: Cow<'a, str>,
     },
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(Cow<'a, str>),
+    Parts(Vec<Part<'a>>),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Part<'a> {
+    Text { text: Cow<'a, str> },
+    ImageUrl { image_url: ImageUrl },
+    File { file: FileData<'a> },
+}
+
+#[derive(Debug, Serialize)]
+struct ImageUrl {
+    url: String,
+}
+
+#[derive(Debug, Serialize)]
+struct FileData<'a> {
+    filename: &'a str,
+    file_data: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -101,6 +132,7 @@ impl<'a> Body<'a> {
         question: &Question<'a>,
         model: &'a str,
         most: MostTokens,
+        files: &Files<'a>,
         stream: bool,
     ) -> Self {
         let (max_completion_tokens, max_tokens) = match most {
@@ -109,11 +141,12 @@ impl<'a> Body<'a> {
         };
         Self {
             model,
-            messages: messages(question),
+            messages: messages(question, files),
             tools: question.tools.iter().map(|tool| offered(tool)).collect(),
             temperature: question.temperature,
             max_tokens,
             max_completion_tokens,
+            reasoning_effort: question.effort.map(Effort::as_str),
             stream,
             stream_options: stream.then_some(StreamOptions {
                 include_usage: true,
@@ -122,7 +155,7 @@ impl<'a> Body<'a> {
     }
 }
 
-fn messages<'a>(question: &Question<'a>) -> Vec<Message<'a>> {
+fn messages<'a>(question: &Question<'a>, files: &Files<'a>) -> Vec<Message<'a>> {
     let mut messages = Vec::with_capacity(question.turns.len() + 1);
     if !question.system.is_empty() {
         messages.push(Message::System {
@@ -131,9 +164,12 @@ fn messages<'a>(question: &Question<'a>) -> Vec<Message<'a>> {
     }
     for turn in question.turns {
         match turn {
-            Turn::User { text, attachments } => messages.push(Message::User {
-                content: with_attachments(text, attachments),
-            }),
+            Turn::User { text, attachments } => {
+                let (text, files) = files.split(text, attachments);
+                messages.push(Message::User {
+                    content: said(text, &files),
+                });
+            }
             Turn::Agent { text, calls } => messages.push(Message::Assistant {
                 content: (!text.is_empty() || calls.is_empty()).then_some(text),
                 tool_calls: calls.iter().map(called).collect(),
@@ -152,46 +188,41 @@ fn messages<'a>(question: &Question<'a>) -> Vec<Message<'a>> {
     messages
 }
 
-/// The text, and a line for each attachment: what it is, not what is in it.
-fn with_attachments<'a>(text: &'a str, attachments: &[Attachment]) -> Cow<'a, str> {
-    if attachments.is_empty() {
-        return Cow::Borrowed(text);
+/// The text alone where there is nothing else: servers that know no images take only that.
+fn said<'a>(text: Cow<'a, str>, files: &[File<'a>]) -> Content<'a> {
+    if files.is_empty() {
+        return Content::Text(text);
     }
-    let mut whole = text.to_owned();
-    for Attachment {
-        media_type,
-        file_name,
-        ..
-    } in attachments
-    {
-        if !whole.is_empty() {
-            whole.push('\n');
-        }
-        whole.push_str("[attachment ");
-        whole.push_str(media_type);
-        if let Some(name) = file_name {
-            // Quoted as JSON, so that a name cannot end the bracket and go on as something else.
-            whole.push(' ');
-            whole.push_str(&Value::from(name.as_str()).to_string());
-        }
-        whole.push(']');
+    let data_url = |media_type: &str, bytes: &[u8]| {
+        format!("data:{media_type};base64,{}", STANDARD.encode(bytes))
+    };
+    let mut parts = Vec::with_capacity(files.len() + 1);
+    if !text.is_empty() {
+        parts.push(Part::Text { text });
     }
-    Cow::Owned(whole)
+    parts.extend(files.iter().map(|file| match *file {
+        File::Image { media_type, bytes } => Part::ImageUrl {
+            image_url: ImageUrl {
+                url: data_url(media_type, bytes),
+            },
+        },
+        File::Pdf { name, bytes } => Part::File {
+            file: FileData {
+                filename: name,
+                file_data: data_url("application/pdf", bytes),
+            },
+        },
+    }));
+    Content::Parts(parts)
 }
 
 fn called(call: &ToolCall) -> Call<'_> {
-    let arguments = match &call.arguments {
-        object @ Value::Object(_) => object.to_string(),
-        // Servers parse the arguments of earlier calls, and some refuse what is no object, for as long as it is in the
-        // history. What the model wrote stays visible to it.
-        other => json!({ "unreadable": other }).to_string(),
-    };
     Call {
         id: &call.id,
         kind: "function",
         function: CalledFunction {
             name: wire_name(&call.name),
-            arguments,
+            arguments: arguments::object(&call.arguments).to_string(),
         },
     }
 }
@@ -205,28 +236,4 @@ fn offered(tool: &ToolSpec) -> Tool<'_> {
             parameters: &tool.parameters,
         },
     }
-}
-
-/// The name of a tool as the format allows it: letters, digits, `_` and `-`, at most 64. MCP allows more. A name that
-/// has to change gets a hash of the whole, so that it stays the same from request to request, and unique.
-pub(super) fn wire_name(name: &str) -> Cow<'_, str> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(fits) {
-        return Cow::Borrowed(name);
-    }
-    let suffix = format!("_{:08x}", fnv1a(name.as_bytes()));
-    let mut wire: String = name
-        .chars()
-        .map(|c| if fits(c) { c } else { '_' })
-        .take(LONGEST_NAME - suffix.len())
-        .collect();
-    wire.push_str(&suffix);
-    Cow::Owned(wire)
-}
-
-/// FNV-1a, 32 bits: the standard library promises nothing about its own hash from one version to the next.
-fn fnv1a(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
 }

@@ -4,13 +4,14 @@
 //! know, so hardly anything is required here.
 
 use eywa_weave::{
-    ports::oracle::{Fault, OracleError, Question, Reply, Stop, Usage},
+    ports::oracle::{OracleError, Question, Reply, Stop, Usage},
     tool::ToolCall,
 };
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{PROVIDER, request::wire_name};
+use super::WIRE;
+use crate::oracle::wire::{arguments, names::own_name};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Completion {
@@ -76,23 +77,18 @@ impl From<Tokens> for Usage {
                 .prompt_tokens_details
                 .unwrap_or_default()
                 .cached_tokens,
+            cache_write: 0,
         }
     }
 }
 
 /// Reads a whole answer.
 pub(super) fn read(body: &[u8], question: &Question<'_>) -> Result<Reply, OracleError> {
-    let completion: Completion = serde_json::from_slice(body).map_err(|error| {
-        // serde's text may quote what it stumbled on; where it was is enough.
-        unintelligible(format!(
-            "its answer is not a chat completion (line {}, column {})",
-            error.line(),
-            error.column()
-        ))
-    })?;
+    let completion: Completion =
+        serde_json::from_slice(body).map_err(|error| WIRE.unreadable("its answer", &error))?;
     let usage = completion.usage.unwrap_or_default();
     let Some(choice) = completion.choices.into_iter().next() else {
-        return Err(unintelligible("its answer holds no choice"));
+        return Err(WIRE.unintelligible("its answer holds no choice"));
     };
     let Message {
         content,
@@ -115,10 +111,6 @@ pub(super) fn read(body: &[u8], question: &Question<'_>) -> Result<Reply, Oracle
         usage,
     }
     .reply(question))
-}
-
-pub(super) fn unintelligible(message: impl Into<String>) -> OracleError {
-    OracleError::new(PROVIDER, Fault::Malformed, message)
 }
 
 /// An answer, once it is whole.
@@ -148,19 +140,12 @@ pub(super) enum Arguments {
 }
 
 impl Arguments {
-    /// As a value. What is no JSON stays the text that it was, which no tool's schema lets through: the model is told so
-    /// and may try again.
     fn into_value(self) -> Value {
-        let text = match self {
-            Self::Whole(Value::String(text)) | Self::Text(text) => text,
-            // Models call tools that need no arguments without any.
-            Self::Whole(Value::Null) => return Value::Object(Map::new()),
-            Self::Whole(value) => return value,
-        };
-        if text.trim().is_empty() {
-            return Value::Object(Map::new());
+        match self {
+            Self::Whole(Value::String(text)) | Self::Text(text) => arguments::read(text),
+            Self::Whole(Value::Null) => arguments::read(String::new()),
+            Self::Whole(value) => value,
         }
-        serde_json::from_str(&text).unwrap_or(Value::String(text))
     }
 }
 
@@ -197,24 +182,16 @@ impl Parts {
 
 impl Made {
     fn call(self, question: &Question<'_>) -> ToolCall {
-        let name = match question
-            .tools
-            .iter()
-            .find(|tool| wire_name(&tool.name) == self.name)
-        {
-            Some(tool) => tool.name.clone(),
-            None => self.name,
-        };
-        // Without an id the result could not find its call.
         let id = if self.id.is_empty() {
-            format!("call_{}", uuid::Uuid::new_v4().simple())
+            arguments::new_id()
         } else {
             self.id
         };
         ToolCall {
             id,
-            name,
+            name: own_name(self.name, question.tools),
             arguments: self.arguments.into_value(),
+            sealed: None,
         }
     }
 }

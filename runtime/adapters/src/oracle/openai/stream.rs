@@ -2,13 +2,13 @@
 //!
 //! Source: OpenAI, API reference, "The chat completion chunk object".
 
-use eywa_weave::ports::oracle::{Fault, OnText, OracleError, Question, Reply};
+use eywa_weave::ports::oracle::{OnText, OracleError, Question, Reply};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    PROVIDER, errors,
-    response::{Arguments, Made, Parts, Tokens, null_as_default, unintelligible},
+    WIRE, errors,
+    response::{Arguments, Made, Parts, Tokens, null_as_default},
 };
 
 #[derive(Debug, Deserialize)]
@@ -79,14 +79,11 @@ impl Hearing {
             self.done = true;
             return Ok(true);
         }
-        let chunk: Chunk = serde_json::from_str(data).map_err(|error| {
-            unintelligible(format!(
-                "a chunk of its answer cannot be read (column {})",
-                error.column()
-            ))
-        })?;
+        let chunk: Chunk = serde_json::from_str(data)
+            .map_err(|error| WIRE.unreadable("a chunk of its answer", &error))?;
         if let Some(error) = chunk.error {
-            return Err(errors::in_stream(&error, question));
+            let told = errors::in_stream(&error);
+            return Err(WIRE.said("it failed while it was answering", told, question));
         }
         if let Some(usage) = chunk.usage {
             self.parts.usage = usage;
@@ -152,11 +149,7 @@ impl Hearing {
     /// The reply, if all of it was heard.
     pub(super) fn reply(mut self, question: &Question<'_>) -> Result<Reply, OracleError> {
         if !self.done && self.parts.finish.is_none() {
-            return Err(OracleError::new(
-                PROVIDER,
-                Fault::TimedOut,
-                "the stream broke off before the answer was whole",
-            ));
+            return Err(WIRE.broke_off());
         }
         self.parts.calls = self.calls.into_iter().map(|(_, made)| made).collect();
         Ok(self.parts.reply(question))

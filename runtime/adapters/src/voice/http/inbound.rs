@@ -72,12 +72,14 @@ pub(super) fn pulse(
         id: file.id,
         media_type: file.media_type,
         file_name: file.file_name,
+        media: None,
     });
     Ok(Pulse {
         id: PulseId::new(voice, id),
         reply_to: json!(ReplyTo {
             session: session.clone()
         }),
+        resumes: None,
         session,
         user: User {
             id: message.user.id.into(),
@@ -86,6 +88,7 @@ pub(super) fn pulse(
         content: Content {
             text: message.text,
             attachments: attachments.collect(),
+            ..Content::default()
         },
         received_at: now,
     })

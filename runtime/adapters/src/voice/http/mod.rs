@@ -14,6 +14,7 @@
 //! names another. What goes out is a [`HttpReply`]: to whoever [waits](HttpVoice::expect) for it in this process, or else
 //! to the voice's `replyUrl`, signed by the same key, with the Pulse's id as `webhook-id`.
 
+mod hearing;
 mod inbound;
 mod outbound;
 #[cfg(test)]
@@ -26,15 +27,18 @@ use async_trait::async_trait;
 use eywa_guard::GuardedClient;
 use eywa_weave::{
     PulseId, SessionKey, VoiceName,
-    ports::voice::{Ending, Method, Received, Rejected, Utterance, Voice, VoiceError, Webhook},
-    pulse::Outcome,
+    ports::voice::{Ending, Listener, Method, Piece, Received, Rejected, Utterance, Voice, VoiceError, Webhook},
+    pulse::{Choice, Outcome},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use self::waiting::Waiting;
-pub use self::waiting::{HttpEnding, TooManyWaiters, Waiter};
+use self::{hearing::Hearing, waiting::Waiting};
+pub use self::{
+    hearing::HttpPiece,
+    waiting::{Heard, HttpEnding, TooManyWaiters, Waiter},
+};
 use crate::standard_webhooks::SigningKey;
 
 /// The most bytes of a message.
@@ -79,6 +83,9 @@ pub struct HttpReply {
     pub session: SessionKey,
     /// What is said.
     pub text: String,
+    /// What the person is offered to answer with; a choice's title comes back as their text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<Choice>,
 }
 
 /// Where an answer goes: what [`Pulse::reply_to`](eywa_weave::Pulse::reply_to) holds.
@@ -111,7 +118,15 @@ impl HttpVoice {
     /// # Errors
     /// When as many are waiting as this process has room for.
     pub fn expect(&self, pulse: &PulseId) -> Result<Waiter, TooManyWaiters> {
-        self.waiting.expect(pulse)
+        self.waiting.expect(pulse, None)
+    }
+
+    /// Waits like [`HttpVoice::expect`], and hears the reply while it is being made.
+    ///
+    /// # Errors
+    /// When as many are waiting as this process has room for.
+    pub fn expect_aloud(&self, pulse: &PulseId) -> Result<Waiter, TooManyWaiters> {
+        self.waiting.expect(pulse, Some(Hearing::default()))
     }
 }
 
@@ -134,6 +149,7 @@ impl Voice for HttpVoice {
         Ok(Received::Pulses {
             pulses: vec![pulse],
             ignored: 0,
+            notices: Vec::new(),
         })
     }
 
@@ -147,6 +163,7 @@ impl Voice for HttpVoice {
             pulse: utterance.pulse.clone(),
             session,
             text: utterance.text.to_owned(),
+            choices: utterance.choices.to_vec(),
         };
         if self.waiting.hand_over(&reply) {
             return Ok(());
@@ -159,6 +176,11 @@ impl Voice for HttpVoice {
                         .to_owned(),
             }),
         }
+    }
+
+    fn listen(&self, pulse: &PulseId) -> Option<Box<dyn Listener>> {
+        let hearings = self.waiting.hearings(pulse);
+        (!hearings.is_empty()).then(|| Box::new(All(hearings)) as Box<dyn Listener>)
     }
 
     /// A message that came again while the first is still answered ends at once, as a duplicate: that is not the end that
@@ -176,5 +198,16 @@ impl Voice for HttpVoice {
     /// A receiver tells by `webhook-id` that a reply is sent again.
     fn repeats(&self) -> bool {
         true
+    }
+}
+
+/// All who hear one reply.
+struct All(Vec<Hearing>);
+
+impl Listener for All {
+    fn hear(&mut self, piece: Piece<'_>) {
+        for hearing in &self.0 {
+            hearing.hear(piece);
+        }
     }
 }

@@ -32,11 +32,7 @@ fn voice(reply_url: Option<&str>) -> HttpVoice {
 async fn speak(voice: &HttpVoice) -> Result<(), VoiceError> {
     let (pulse, to) = (PulseId::from("web/msg_1"), json!({"session": "web/ana"}));
     voice
-        .speak(Utterance {
-            pulse: &pulse,
-            to: &to,
-            text: "ready",
-        })
+        .speak(Utterance::new(&pulse, &to, "ready"))
         .await
 }
 
@@ -45,6 +41,7 @@ fn reply() -> HttpReply {
         pulse: "web/msg_1".into(),
         session: "web/ana".parse().unwrap(),
         text: "ready".to_owned(),
+        choices: Vec::new(),
     }
 }
 

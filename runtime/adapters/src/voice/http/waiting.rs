@@ -9,7 +9,10 @@ use std::{
 use eywa_weave::{Echo, PulseId, ports::chronicle::Entry};
 use tokio::sync::oneshot;
 
-use super::HttpReply;
+use super::{
+    HttpReply,
+    hearing::{Hearing, HttpPiece},
+};
 
 /// The most that wait at a time. Each is an open connection, so others run out sooner.
 const MOST: usize = 10_000;
@@ -44,6 +47,8 @@ struct Listener {
     /// Taken by the first reply.
     reply: Option<oneshot::Sender<HttpReply>>,
     ended: oneshot::Sender<HttpEnding>,
+    /// Where it hears the reply while it is being made, if it wants to.
+    hearing: Option<Hearing>,
 }
 
 /// The line of those who wait.
@@ -51,7 +56,11 @@ struct Listener {
 pub(super) struct Waiting(Line);
 
 impl Waiting {
-    pub(super) fn expect(&self, pulse: &PulseId) -> Result<Waiter, TooManyWaiters> {
+    pub(super) fn expect(
+        &self,
+        pulse: &PulseId,
+        hearing: Option<Hearing>,
+    ) -> Result<Waiter, TooManyWaiters> {
         let mut waiters = lock(&self.0);
         if waiters.count == MOST {
             return Err(TooManyWaiters);
@@ -64,6 +73,7 @@ impl Waiting {
             number,
             reply: Some(to_reply),
             ended: to_end,
+            hearing: hearing.clone(),
         };
         waiters
             .by_pulse
@@ -74,12 +84,24 @@ impl Waiting {
         Ok(Waiter {
             reply,
             ended,
+            hearing,
+            end: None,
             place: Place {
                 line: self.0.clone(),
                 pulse: pulse.clone(),
                 number,
             },
         })
+    }
+
+    /// All who want to hear the reply to this Pulse while it is being made.
+    pub(super) fn hearings(&self, pulse: &PulseId) -> Vec<Hearing> {
+        let waiters = lock(&self.0);
+        let listeners = waiters.by_pulse.get(pulse);
+        let hearings = listeners.into_iter().flatten();
+        hearings
+            .filter_map(|listener| listener.hearing.clone())
+            .collect()
     }
 
     /// Gives the reply to all who wait for it; they stay in the line for the end. `false` when nobody took it.
@@ -115,7 +137,19 @@ impl Waiting {
 pub struct Waiter {
     reply: oneshot::Receiver<HttpReply>,
     ended: oneshot::Receiver<HttpEnding>,
+    hearing: Option<Hearing>,
+    /// The end, while there are pieces from before it.
+    end: Option<HttpEnding>,
     place: Place,
+}
+
+/// What a [`Waiter`] hears next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heard {
+    /// Part of the reply.
+    Piece(HttpPiece),
+    /// The end, as [`Waiter::ended`] has it. Every piece has been heard by then.
+    End(Option<HttpEnding>),
 }
 
 impl Waiter {
@@ -130,6 +164,34 @@ impl Waiter {
     /// voice is gone. Bounded and cancelled like [`Waiter::reply`].
     pub async fn ended(&mut self) -> Option<HttpEnding> {
         (&mut self.ended).await.ok()
+    }
+
+    /// The next piece of the reply, or the end: for one who [hears](super::HttpVoice::expect_aloud) it while it is being
+    /// made. Not to be asked again after the end. Bounded like [`Waiter::reply`].
+    pub async fn piece_or_end(&mut self) -> Heard {
+        let Some(hearing) = self.hearing.clone() else {
+            return Heard::End(self.ended().await);
+        };
+        if let Some(ending) = self.end.take() {
+            return self.end_after_pieces(&hearing, Some(ending));
+        }
+        let ending = tokio::select! {
+            biased;
+            piece = hearing.next() => return Heard::Piece(piece),
+            ending = self.ended() => ending,
+        };
+        self.end_after_pieces(&hearing, ending)
+    }
+
+    /// The last pieces may have come at the same moment as the end.
+    fn end_after_pieces(&mut self, hearing: &Hearing, ending: Option<HttpEnding>) -> Heard {
+        match (hearing.pop(), ending) {
+            (Some(piece), Some(ending)) => {
+                self.end = Some(ending);
+                Heard::Piece(piece)
+            }
+            (_, ending) => Heard::End(ending),
+        }
     }
 
     /// The Pulse that it waits for.
@@ -185,6 +247,7 @@ pub(super) mod tests {
             pulse: pulse.into(),
             session: "web/ana".parse().unwrap(),
             text: "ready".to_owned(),
+            choices: Vec::new(),
         }
     }
 
@@ -211,7 +274,7 @@ pub(super) mod tests {
     #[tokio::test]
     async fn a_waiter_gets_its_reply_and_no_other() {
         let waiting = Waiting::default();
-        let mut waiter = waiting.expect(&"web/1".into()).unwrap();
+        let mut waiter = waiting.expect(&"web/1".into(), None).unwrap();
         assert!(!waiting.hand_over(&reply("web/2")));
         assert!(waiting.hand_over(&reply("web/1")));
         assert_eq!(waiter.reply().await, Some(reply("web/1")));
@@ -224,8 +287,8 @@ pub(super) mod tests {
     #[tokio::test]
     async fn a_waiter_hears_the_end_after_the_reply_and_without_one() {
         let waiting = Waiting::default();
-        let mut answered = waiting.expect(&"web/1".into()).unwrap();
-        let mut silent = waiting.expect(&"web/2".into()).unwrap();
+        let mut answered = waiting.expect(&"web/1".into(), None).unwrap();
+        let mut silent = waiting.expect(&"web/2".into(), None).unwrap();
         waiting.hand_over(&reply("web/1"));
         for (pulse, outcome) in [("web/1", Outcome::Answered), ("web/2", Outcome::Vigil)] {
             waiting.ended(&pulse.into(), || ending(pulse, outcome));
@@ -242,8 +305,8 @@ pub(super) mod tests {
     #[tokio::test]
     async fn all_who_wait_for_a_pulse_get_its_reply_and_its_end() {
         let waiting = Waiting::default();
-        let mut first = waiting.expect(&"web/1".into()).unwrap();
-        let mut second = waiting.expect(&"web/1".into()).unwrap();
+        let mut first = waiting.expect(&"web/1".into(), None).unwrap();
+        let mut second = waiting.expect(&"web/1".into(), None).unwrap();
         assert!(waiting.hand_over(&reply("web/1")));
         assert!(first.reply().await.is_some() && second.reply().await.is_some());
         waiting.ended(&"web/1".into(), || ending("web/1", Outcome::Answered));
@@ -253,10 +316,10 @@ pub(super) mod tests {
     #[tokio::test]
     async fn who_has_gone_is_not_waited_for() {
         let waiting = Waiting::default();
-        drop(waiting.expect(&"web/1".into()).unwrap());
+        drop(waiting.expect(&"web/1".into(), None).unwrap());
         assert!(!waiting.hand_over(&reply("web/1")));
-        let gone = waiting.expect(&"web/1".into()).unwrap();
-        let mut stays = waiting.expect(&"web/1".into()).unwrap();
+        let gone = waiting.expect(&"web/1".into(), None).unwrap();
+        let mut stays = waiting.expect(&"web/1".into(), None).unwrap();
         drop(gone);
         assert!(waiting.hand_over(&reply("web/1")));
         assert!(stays.reply().await.is_some());
@@ -266,16 +329,16 @@ pub(super) mod tests {
     fn the_line_is_bounded_and_gives_its_room_back() {
         let waiting = Waiting::default();
         let mut waiters: Vec<_> = (0..MOST)
-            .map(|_| waiting.expect(&"web/1".into()).unwrap())
+            .map(|_| waiting.expect(&"web/1".into(), None).unwrap())
             .collect();
-        assert_eq!(waiting.expect(&"web/2".into()).unwrap_err(), TooManyWaiters);
+        assert_eq!(waiting.expect(&"web/2".into(), None).unwrap_err(), TooManyWaiters);
         waiters.pop();
-        drop(waiting.expect(&"web/2".into()).unwrap());
+        drop(waiting.expect(&"web/2".into(), None).unwrap());
         assert!(waiting.hand_over(&reply("web/1")));
         assert_eq!(lock(&waiting.0).count, MOST - 1, "they wait for the end");
         waiting.ended(&"web/1".into(), || ending("web/1", Outcome::Answered));
         drop(waiters);
-        let _stays = waiting.expect(&"web/3".into()).unwrap();
+        let _stays = waiting.expect(&"web/3".into(), None).unwrap();
         let waiters = lock(&waiting.0);
         assert_eq!((waiters.count, waiters.by_pulse.len()), (1, 1));
     }

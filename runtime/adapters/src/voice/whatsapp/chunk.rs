@@ -3,12 +3,17 @@
 /// The most characters of one message. Counted in UTF-16, which is the most that any way of counting gives.
 const LIMIT: usize = 4096;
 
-/// The text in as few parts as it takes, each cut where a reader would pause: before a paragraph, a line, a sentence or a
-/// word, in this order. A text of white space alone has no parts.
+/// The text in as few messages as it takes.
 pub(super) fn chunks(text: &str) -> Vec<&str> {
+    chunks_of(text, LIMIT)
+}
+
+/// The text in as few parts of at most `limit` as it takes, each cut where a reader would pause: before a paragraph, a
+/// line, a sentence or a word, in this order. A text of white space alone has no parts.
+pub(super) fn chunks_of(text: &str, limit: usize) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut rest = text.trim();
-    while let Some(over) = first_over(rest) {
+    while let Some(over) = first_over(rest, limit) {
         let cut = pause(&rest[..over]).unwrap_or(over);
         let (part, left) = rest.split_at(cut);
         parts.push(part.trim_end());
@@ -21,15 +26,15 @@ pub(super) fn chunks(text: &str) -> Vec<&str> {
 }
 
 /// Where the first character stands that does not fit, if there is one.
-fn first_over(text: &str) -> Option<usize> {
+fn first_over(text: &str, limit: usize) -> Option<usize> {
     // A byte is at least a unit of UTF-16, so that most texts need not be counted.
-    if text.len() <= LIMIT {
+    if text.len() <= limit {
         return None;
     }
     let mut units = 0;
     text.char_indices().find_map(|(at, c)| {
         units += c.len_utf16();
-        (units > LIMIT).then_some(at)
+        (units > limit).then_some(at)
     })
 }
 

@@ -1,15 +1,23 @@
 //! From Meta's webhooks to Pulses.
 
 use eywa_weave::{
-    Content, Pulse, PulseId, SessionKey, User, VoiceName,
-    ports::voice::{Received, Rejected},
-    pulse::Attachment,
+    Pulse, PulseId, SessionKey, User, UserId, VoiceName,
+    ports::{
+        contacts::Progress,
+        voice::{Notice, Received, Rejected},
+    },
 };
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::ReplyTo;
+use super::{
+    ReplyTo,
+    content::{content, some_text},
+};
+
+/// How deep in a notice of a new id the ids are looked for.
+const DEEPEST: usize = 4;
 
 /// A webhook. What is below `entry` is read piece by piece, so that a piece that is unknown fails alone.
 #[derive(Deserialize)]
@@ -26,7 +34,7 @@ struct Entry {
 #[derive(Deserialize)]
 struct Change {
     field: String,
-    value: Messages,
+    value: Value,
 }
 
 #[derive(Deserialize)]
@@ -65,13 +73,34 @@ struct Message {
     id: String,
     from: Option<String>,
     from_user_id: Option<String>,
+    /// Seconds since 1970, in digits.
+    #[serde(default)]
+    timestamp: Value,
     #[serde(rename = "type")]
     kind: String,
     #[serde(flatten)]
     body: Value,
 }
 
-/// The Pulses of a body whose signature was right, for the number of this id. Whatever else is in it is counted.
+/// How far a message that was sent has come.
+#[derive(Deserialize)]
+struct Status {
+    id: String,
+    status: String,
+    #[serde(default)]
+    errors: Vec<Value>,
+}
+
+/// What a webhook held.
+#[derive(Default)]
+struct Found {
+    pulses: Vec<Pulse>,
+    notices: Vec<Notice>,
+    ignored: usize,
+}
+
+/// The Pulses of a body whose signature was right, for the number of this id, and what else it tells of. Whatever cannot
+/// be read is counted.
 pub(super) fn pulses(
     body: &[u8],
     voice: &VoiceName,
@@ -84,39 +113,156 @@ pub(super) fn pulses(
             "its object is not whatsapp_business_account".to_owned(),
         ));
     }
-    let (mut pulses, mut ignored) = (Vec::new(), 0);
+    let mut found = Found::default();
     for entry in envelope.entry {
         let Some(Entry { changes }) = read(entry) else {
-            ignored += 1;
+            found.ignored += 1;
             continue;
         };
         for change in changes {
             match read(change) {
-                Some(Change { field, value })
-                    if field == "messages" && value.metadata.phone_number_id == phone_number_id =>
-                {
-                    ignored += value.statuses.len() + value.errors.len();
-                    let contacts: Vec<Contact> =
-                        value.contacts.into_iter().filter_map(read).collect();
-                    for message in value.messages {
-                        match read(message).and_then(|message| pulse(message, &contacts, voice)) {
-                            Some(pulse) => pulses.push(pulse),
-                            None => ignored += 1,
+                Some(Change { field, value }) if field == "messages" => {
+                    match read::<Messages>(value) {
+                        Some(value) if value.metadata.phone_number_id == phone_number_id => {
+                            found.messages(value, voice);
                         }
+                        _ => found.ignored += 1,
                     }
                 }
-                _ => ignored += 1,
+                Some(Change { field, value })
+                    if field == "user_id_update" && is_for(&value, phone_number_id) =>
+                {
+                    found.renamings(&value, DEEPEST);
+                }
+                _ => found.ignored += 1,
             }
         }
     }
-    Ok(Received::Pulses { pulses, ignored })
+    let Found {
+        pulses,
+        notices,
+        ignored,
+    } = found;
+    Ok(Received::Pulses {
+        pulses,
+        ignored,
+        notices,
+    })
 }
 
 fn read<T: DeserializeOwned>(piece: Value) -> Option<T> {
     serde_json::from_value(piece).ok()
 }
 
-fn pulse(message: Message, contacts: &[Contact], voice: &VoiceName) -> Option<Pulse> {
+/// A notice that names no number is about all of the account's.
+fn is_for(value: &Value, phone_number_id: &str) -> bool {
+    let named = value["metadata"]["phone_number_id"].as_str();
+    named.is_none_or(|named| named == phone_number_id)
+}
+
+impl Found {
+    fn messages(&mut self, value: Messages, voice: &VoiceName) {
+        for error in &value.errors {
+            let code = error["code"].as_i64().unwrap_or_default();
+            tracing::warn!(%voice, code, "WhatsApp tells of an error");
+        }
+        self.ignored += value.errors.len();
+        let contacts: Vec<Contact> = value.contacts.into_iter().filter_map(read).collect();
+        for message in value.messages {
+            let kept = read(message).is_some_and(|message| self.message(message, &contacts, voice));
+            self.ignored += usize::from(!kept);
+        }
+        for status in value.statuses {
+            match read(status).and_then(progress) {
+                Some(notice) => self.notices.push(notice),
+                None => self.ignored += 1,
+            }
+        }
+    }
+
+    /// Takes a message in; `false` when there was nothing in it.
+    fn message(&mut self, message: Message, contacts: &[Contact], voice: &VoiceName) -> bool {
+        if message.kind == "system" {
+            return self.changed_number(&message);
+        }
+        let Some((pulse, also)) = pulse(message, contacts, voice) else {
+            return false;
+        };
+        self.notices.push(Notice::Person {
+            id: pulse.session.user.clone(),
+            also,
+        });
+        self.pulses.push(pulse);
+        true
+    }
+
+    /// A notice of the system, in the place of a message: who wrote under one id writes under another from now on.
+    fn changed_number(&mut self, message: &Message) -> bool {
+        let system = &message.body["system"];
+        let given = |id: &Option<String>| id.as_deref().map(UserId::from);
+        let also: Vec<UserId> = [&system["wa_id"], &system["new_wa_id"], &system["user_id"]]
+            .into_iter()
+            .filter_map(some_text)
+            .map(UserId::from)
+            .collect();
+        let before = given(&message.from).or_else(|| given(&message.from_user_id));
+        match before.filter(|_| !also.is_empty()) {
+            Some(id) => {
+                self.notices.push(Notice::Person { id, also });
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Every pair of a previous and a current id. Where in the notice they stand has changed before.
+    fn renamings(&mut self, value: &Value, deepest: usize) {
+        if let (Some(previous), Some(current)) =
+            (some_text(&value["previous"]), some_text(&value["current"]))
+        {
+            self.notices.push(Notice::Person {
+                id: previous.into(),
+                also: vec![current.into()],
+            });
+        } else if deepest > 0 {
+            let below: Vec<&Value> = match value {
+                Value::Array(list) => list.iter().collect(),
+                Value::Object(fields) => fields.values().collect(),
+                _ => Vec::new(),
+            };
+            for below in below {
+                self.renamings(below, deepest - 1);
+            }
+        }
+    }
+}
+
+fn progress(status: Status) -> Option<Notice> {
+    let progress = match status.status.as_str() {
+        "sent" => Progress::Sent,
+        "delivered" => Progress::Arrived,
+        // A voice message that was listened to.
+        "read" | "played" => Progress::Read,
+        "failed" => Progress::Failed,
+        _ => return None,
+    };
+    let code = status
+        .errors
+        .iter()
+        .find_map(|error| error["code"].as_i64());
+    Some(Notice::Progress {
+        message: status.id,
+        progress,
+        code: code.map(|code| code.to_string()),
+    })
+}
+
+/// The Pulse of a message, and by which other ids its sender is known.
+fn pulse(
+    message: Message,
+    contacts: &[Contact],
+    voice: &VoiceName,
+) -> Option<(Pulse, Vec<UserId>)> {
     let content = content(&message.kind, &message.body)?;
     let given = |id: &Option<String>| id.clone().filter(|id| !id.is_empty());
     let (number, user_id) = (given(&message.from), given(&message.from_user_id));
@@ -132,6 +278,10 @@ fn pulse(message: Message, contacts: &[Contact], voice: &VoiceName) -> Option<Pu
         });
     let user_id = user_id.or_else(|| contact.and_then(|contact| given(&contact.user_id)));
     let id = number.clone().or_else(|| user_id.clone())?;
+    let also = match (&number, &user_id) {
+        (Some(_), Some(user_id)) => vec![user_id.as_str().into()],
+        _ => Vec::new(),
+    };
     let name = contact
         .and_then(|contact| contact.profile.as_ref()?.name.clone())
         .filter(|name| !name.is_empty());
@@ -139,8 +289,12 @@ fn pulse(message: Message, contacts: &[Contact], voice: &VoiceName) -> Option<Pu
         to: number,
         recipient: user_id,
         message: message.id.clone(),
+        at: match &message.timestamp {
+            Value::String(digits) => digits.parse().ok(),
+            number => number.as_i64(),
+        },
     };
-    Some(Pulse {
+    let pulse = Pulse {
         id: PulseId::new(voice, &message.id),
         session: SessionKey::new(voice.clone(), id.as_str()),
         user: User {
@@ -150,86 +304,9 @@ fn pulse(message: Message, contacts: &[Contact], voice: &VoiceName) -> Option<Pu
         content,
         received_at: Timestamp::now(),
         reply_to: json!(reply_to),
-    })
-}
-
-/// What was sent, or nothing when there is nothing to answer in it.
-fn content(kind: &str, body: &Value) -> Option<Content> {
-    let part = &body[kind];
-    match kind {
-        "text" => some_text(&part["body"]).map(Content::text),
-        "button" => some_text(&part["text"])
-            .or_else(|| some_text(&part["payload"]))
-            .map(Content::text),
-        "interactive" => interactive(part).map(Content::text),
-        "image" | "video" | "audio" | "document" | "sticker" => media(kind, part),
-        "location" => location(part).map(Content::text),
-        "contacts" => cards(part).map(Content::text),
-        // A reaction, a notice of the system, what the API does not support, and what comes after this was written.
-        _ => None,
-    }
-}
-
-fn some_text(value: &Value) -> Option<String> {
-    value
-        .as_str()
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .map(str::to_owned)
-}
-
-fn interactive(part: &Value) -> Option<String> {
-    let kind = part["type"].as_str()?;
-    let reply = &part[kind];
-    match kind {
-        "button_reply" | "list_reply" => {
-            some_text(&reply["title"]).or_else(|| some_text(&reply["id"]))
-        }
-        // A form that was filled in: JSON, by its own fields.
-        "nfm_reply" => some_text(&reply["response_json"]).or_else(|| some_text(&reply["body"])),
-        _ => None,
-    }
-}
-
-fn media(kind: &str, part: &Value) -> Option<Content> {
-    let file_name = some_text(&part["filename"]);
-    let attachment = Attachment {
-        id: some_text(&part["id"])?,
-        media_type: some_text(&part["mime_type"])
-            .unwrap_or_else(|| "application/octet-stream".to_owned()),
-        file_name: file_name.clone(),
+        resumes: None,
     };
-    let text = some_text(&part["caption"]).unwrap_or_else(|| match (kind, file_name) {
-        ("audio", _) if part["voice"] == true => "[voice message]".to_owned(),
-        (_, Some(name)) => format!("[{kind}: {name}]"),
-        (_, None) => format!("[{kind}]"),
-    });
-    Some(Content {
-        text,
-        attachments: vec![attachment],
-    })
-}
-
-fn location(part: &Value) -> Option<String> {
-    let (latitude, longitude) = (part["latitude"].as_f64()?, part["longitude"].as_f64()?);
-    let words = [some_text(&part["name"]), some_text(&part["address"])]
-        .into_iter()
-        .flatten();
-    let words: String = words.map(|words| format!(", {words}")).collect();
-    Some(format!("[location: {latitude}, {longitude}{words}]"))
-}
-
-fn cards(part: &Value) -> Option<String> {
-    let cards = part.as_array()?.iter().filter_map(|card| {
-        let name = some_text(&card["name"]["formatted_name"]);
-        let phone = card["phones"]
-            .as_array()
-            .and_then(|phones| some_text(&phones.first()?["phone"]));
-        let words: Vec<String> = [name, phone].into_iter().flatten().collect();
-        (!words.is_empty()).then(|| format!("[contact: {}]", words.join(", ")))
-    });
-    let cards: Vec<String> = cards.collect();
-    (!cards.is_empty()).then(|| cards.join("\n"))
+    Some((pulse, also))
 }
 
 #[cfg(test)]
@@ -238,10 +315,26 @@ mod tests {
 
     use super::*;
 
-    fn received(body: &Value) -> (Vec<Pulse>, usize) {
+    fn told(body: &Value) -> (Vec<Pulse>, Vec<Notice>, usize) {
         match pulses(body.to_string().as_bytes(), &"wa".into(), "1055").unwrap() {
-            Received::Pulses { pulses, ignored } => (pulses, ignored),
+            Received::Pulses {
+                pulses,
+                ignored,
+                notices,
+            } => (pulses, notices, ignored),
             other => panic!("{other:?}"),
+        }
+    }
+
+    fn received(body: &Value) -> (Vec<Pulse>, usize) {
+        let (pulses, _, ignored) = told(body);
+        (pulses, ignored)
+    }
+
+    fn person(id: &str, also: &[&str]) -> Notice {
+        Notice::Person {
+            id: id.into(),
+            also: also.iter().map(|id| UserId::from(*id)).collect(),
         }
     }
 
@@ -262,12 +355,6 @@ mod tests {
         json!({"from": "5511999990000", "id": format!("wamid.{kind}"), "timestamp": "1790000000", "type": kind, kind: part})
     }
 
-    fn text_of(kind: &str, part: Value) -> Option<String> {
-        let (pulses, ignored) = received(&from_ana(json!([message(kind, part)])));
-        assert_eq!(pulses.len() + ignored, 1);
-        pulses.into_iter().next().map(|pulse| pulse.content.text)
-    }
-
     #[test]
     fn a_text_becomes_a_pulse() {
         let (pulses, ignored) = received(&from_ana(json!([message(
@@ -282,105 +369,33 @@ mod tests {
             (pulse.user.id.as_str(), pulse.user.name.as_deref()),
             ("5511999990000", Some("Ana"))
         );
-        assert_eq!(pulse.content, Content::text("dois flat whites 🙂"));
+        assert_eq!(
+            pulse.content,
+            eywa_weave::Content::text("dois flat whites 🙂")
+        );
         assert_eq!(
             pulse.reply_to,
-            json!({"to": "5511999990000", "message": "wamid.text"})
+            json!({"to": "5511999990000", "message": "wamid.text", "at": 1_790_000_000})
         );
     }
 
     #[test]
-    fn what_is_not_text_becomes_a_text_that_says_what_it_is() {
-        for (kind, part, text) in [
-            (
-                "button",
-                json!({"payload": "YES", "text": "Yes, please"}),
-                "Yes, please",
-            ),
-            (
-                "interactive",
-                json!({"type": "button_reply", "button_reply": {"id": "b1", "title": "Large"}}),
-                "Large",
-            ),
-            (
-                "interactive",
-                json!({"type": "list_reply", "list_reply": {"id": "l1", "title": "Oat", "description": "milk"}}),
-                "Oat",
-            ),
-            (
-                "interactive",
-                json!({"type": "nfm_reply", "nfm_reply": {"name": "flow", "body": "Sent", "response_json": "{\"a\":1}"}}),
-                "{\"a\":1}",
-            ),
-            (
-                "location",
-                json!({"latitude": -23.5, "longitude": -46.6, "name": "Alma"}),
-                "[location: -23.5, -46.6, Alma]",
-            ),
-            (
-                "contacts",
-                json!([{"name": {"formatted_name": "Bia"}, "phones": [{"phone": "+55 11 0000"}]}]),
-                "[contact: Bia, +55 11 0000]",
-            ),
-            (
-                "image",
-                json!({"id": "m1", "mime_type": "image/jpeg", "caption": "this one?"}),
-                "this one?",
-            ),
-            (
-                "image",
-                json!({"id": "m1", "mime_type": "image/jpeg"}),
-                "[image]",
-            ),
-            (
-                "audio",
-                json!({"id": "m1", "mime_type": "audio/ogg", "voice": true}),
-                "[voice message]",
-            ),
-            (
-                "document",
-                json!({"id": "m1", "mime_type": "application/pdf", "filename": "menu.pdf"}),
-                "[document: menu.pdf]",
-            ),
-        ] {
-            assert_eq!(
-                text_of(kind, part.clone()).as_deref(),
-                Some(text),
-                "{kind} {part}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_file_is_named_and_not_loaded() {
-        let part = json!({"id": "m1", "mime_type": "application/pdf", "filename": "menu.pdf", "sha256": "x"});
-        let (pulses, _) = received(&from_ana(json!([message("document", part)])));
-        let file = Attachment {
-            id: "m1".to_owned(),
-            media_type: "application/pdf".to_owned(),
-            file_name: Some("menu.pdf".to_owned()),
-        };
-        assert_eq!(pulses[0].content.attachments, [file]);
-    }
-
-    #[test]
-    fn what_is_unknown_fails_alone() {
+    fn what_cannot_be_read_fails_alone() {
         let (pulses, ignored) = received(&from_ana(json!([
             message("text", json!({"body": "first"})),
-            message("hologram", json!({"x": 1})),
-            message("reaction", json!({"message_id": "wamid.0", "emoji": "👍"})),
             message("text", json!({"body": 7})),
             message("image", json!("nothing")),
             {"type": "text"},
             "not a message",
-            message("unsupported", json!({})),
+            message("hologram", json!({"x": 1})),
             message("button", json!({"text": "last"})),
         ])));
         let texts: Vec<_> = pulses
             .iter()
             .map(|pulse| pulse.content.text.as_str())
             .collect();
-        assert_eq!((texts, ignored), (vec!["first", "last"], 7));
+        assert_eq!((texts.len(), ignored), (3, 4), "{texts:?}");
+        assert!(texts[1].contains("hologram"), "{texts:?}");
     }
 
     #[test]
@@ -399,13 +414,71 @@ mod tests {
     }
 
     #[test]
-    fn receipts_are_counted_and_not_answered() {
-        let statuses =
-            json!([{"id": "wamid.x", "status": "read"}, {"id": "wamid.y", "status": "failed"}]);
-        let (pulses, ignored) = received(&webhook(
+    fn how_far_messages_have_come_is_told() {
+        let statuses = json!([
+            {"id": "wamid.x", "status": "read", "timestamp": "1790000000", "recipient_id": "5511999990000"},
+            {"id": "wamid.y", "status": "failed", "errors": [{"code": 131_047, "title": "Re-engagement message"}]},
+            {"id": "wamid.z", "status": "warning"},
+            "nothing",
+        ]);
+        let (pulses, notices, ignored) = told(&webhook(
             json!({"metadata": {"phone_number_id": "1055"}, "statuses": statuses}),
         ));
+        let progress = |message: &str, progress, code: Option<&str>| Notice::Progress {
+            message: message.to_owned(),
+            progress,
+            code: code.map(str::to_owned),
+        };
         assert_eq!((pulses.len(), ignored), (0, 2));
+        assert_eq!(
+            notices,
+            [
+                progress("wamid.x", Progress::Read, None),
+                progress("wamid.y", Progress::Failed, Some("131047")),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_person_who_is_renamed_is_told_of() {
+        // As the page "Business-scoped user IDs" has it, and the same a level higher.
+        for value in [
+            json!({"metadata": {"phone_number_id": "1055"}, "user_id_update": [
+                {"wa_id": "5511999990000", "user_id": {"previous": "US.1", "current": "US.2"}, "timestamp": "1790000000"}]}),
+            json!({"previous": "US.1", "current": "US.2"}),
+        ] {
+            let body = json!({"object": "whatsapp_business_account", "entry": [{"changes": [
+                {"field": "user_id_update", "value": value}]}]});
+            let (pulses, notices, ignored) = told(&body);
+            assert_eq!((pulses.len(), ignored), (0, 0));
+            assert_eq!(notices, [person("US.1", &["US.2"])]);
+        }
+        let other = json!({"object": "whatsapp_business_account", "entry": [{"changes": [{"field": "user_id_update",
+            "value": {"metadata": {"phone_number_id": "2066"}, "previous": "US.1", "current": "US.2"}}]}]});
+        assert!(told(&other).1.is_empty());
+    }
+
+    #[test]
+    fn a_person_who_changed_their_number_is_told_of_and_not_answered() {
+        let system =
+            json!({"body": "Ana changed", "wa_id": "5511999991111", "type": "user_changed_number"});
+        let (pulses, notices, ignored) = told(&from_ana(json!([message("system", system)])));
+        assert_eq!((pulses.len(), ignored), (0, 0));
+        assert_eq!(notices, [person("5511999990000", &["5511999991111"])]);
+        let (_, notices, ignored) =
+            told(&from_ana(json!([message("system", json!({"body": "hm"}))])));
+        assert_eq!((notices.len(), ignored), (0, 1));
+    }
+
+    #[test]
+    fn all_ids_of_a_sender_are_told() {
+        let (pulses, notices, _) = told(&webhook(json!({
+            "metadata": {"phone_number_id": "1055"},
+            "contacts": [{"profile": {"name": "Ana"}, "wa_id": "551", "user_id": "US.1"}],
+            "messages": [{"from": "551", "from_user_id": "US.1", "id": "a", "type": "text", "text": {"body": "x"}}],
+        })));
+        assert_eq!(pulses[0].session.to_string(), "wa/551");
+        assert_eq!(notices, [person("551", &["US.1"])]);
     }
 
     #[test]

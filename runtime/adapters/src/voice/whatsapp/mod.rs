@@ -3,28 +3,61 @@
 //! Facts of the API are Meta's own documentation of the WhatsApp Business Platform, at v24.0 of the Graph API.
 
 mod chunk;
+mod content;
 mod inbound;
+mod media;
+mod message;
 mod outbound;
 mod signature;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use eywa_guard::GuardedClient;
 use eywa_weave::{
-    VoiceName,
-    ports::voice::{Method, Received, Rejected, Utterance, Voice, VoiceError, Webhook},
+    UserId, VoiceName,
+    ports::{
+        contacts::{Contacts, Pace},
+        voice::{
+            FetchError, Method, Received, Rejected, Utterance, Voice, VoiceError, Webhook,
+        },
+    },
+    pulse::{Attachment, Media},
 };
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::time::sleep;
 use url::Url;
+
+use self::message::{Body, bodies, read_and_typing};
+pub use self::{media::MediaSettings, message::Template};
 
 /// The most bytes of a webhook that Meta sends.
 const BODY_LIMIT: usize = 3 * 1024 * 1024;
 /// The longest that sending one message may take.
 const SEND_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long after a person's last message only templates may be sent to them.
+const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+/// Meta's code for a message that came later than that.
+const OUTSIDE_WINDOW: &str = "131047";
+/// How long the sign shows that somebody types.
+const TYPING: Duration = Duration::from_secs(25);
+/// How fast one person may be written to by one number: one message in 6 seconds, and 45 at once after a quiet time.
+const PACE: Pace = Pace {
+    interval: Duration::from_secs(6),
+    burst: 45,
+    longest_wait: Duration::from_secs(12),
+};
+/// How often one person is sent a template that only tells of a reply.
+const TEMPLATE_PACE: Pace = Pace {
+    interval: WINDOW,
+    burst: 1,
+    longest_wait: Duration::ZERO,
+};
 
 /// What a [`WhatsAppVoice`] needs.
 pub struct WhatsAppSettings {
@@ -40,6 +73,14 @@ pub struct WhatsAppSettings {
     pub app_secret: SecretString,
     /// What the verification of the webhook must carry.
     pub verify_token: SecretString,
+    /// People see that their message was read, and that it is being answered.
+    pub typing: bool,
+    /// Which files it takes.
+    pub media: MediaSettings,
+    /// What is sent to people who have not written for 24 hours. Without it they are sent nothing.
+    pub template: Option<Template>,
+    /// What stands on the button that opens a list of choices. At most 20 characters.
+    pub list_label: String,
 }
 
 /// Settings that no voice can be made of.
@@ -57,10 +98,16 @@ pub enum InvalidWhatsApp {
 pub struct WhatsAppVoice {
     name: VoiceName,
     phone_number_id: String,
+    graph_url: Url,
     messages_url: Url,
     access_token: SecretString,
     app_secret: SecretString,
     verify_token: SecretString,
+    typing: bool,
+    media: MediaSettings,
+    template: Option<Template>,
+    list_label: String,
+    contacts: Arc<dyn Contacts>,
     client: GuardedClient,
 }
 
@@ -85,20 +132,27 @@ struct ReplyTo {
     recipient: Option<String>,
     /// The message that is answered.
     message: String,
+    /// When it was sent, in seconds since 1970 by Meta's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<i64>,
 }
 
 impl WhatsAppVoice {
-    /// A voice that sends with `client`. White space around the secrets, such as the line break at the end of a file,
+    /// A voice that sends with `client`, and shares with other pods what `contacts` knows. White space around the secrets, such as the line break at the end of a file,
     /// does not count.
     ///
     /// # Errors
     /// When a secret is empty, or the URL is no base.
-    pub fn new(settings: WhatsAppSettings, client: GuardedClient) -> Result<Self, InvalidWhatsApp> {
+    pub fn new(
+        settings: WhatsAppSettings,
+        contacts: Arc<dyn Contacts>,
+        client: GuardedClient,
+    ) -> Result<Self, InvalidWhatsApp> {
         let secret = |name, secret: &SecretString| match secret.expose_secret().trim() {
             "" => Err(InvalidWhatsApp::EmptySecret(name)),
             text => Ok(SecretString::from(text)),
         };
-        let mut messages_url = settings.graph_url;
+        let mut messages_url = settings.graph_url.clone();
         messages_url
             .path_segments_mut()
             .map_err(|()| InvalidWhatsApp::GraphUrl)?
@@ -107,12 +161,130 @@ impl WhatsAppVoice {
         Ok(Self {
             name: settings.name,
             phone_number_id: settings.phone_number_id,
+            graph_url: settings.graph_url,
             messages_url,
             access_token: secret("access-token", &settings.access_token)?,
             app_secret: secret("app-secret", &settings.app_secret)?,
             verify_token: secret("verify-token", &settings.verify_token)?,
+            typing: settings.typing,
+            media: settings.media,
+            template: settings.template,
+            list_label: settings.list_label,
+            contacts,
             client,
         })
+    }
+
+    /// Sends these in their order, at the pace that Meta allows. It cannot tell that a message is sent again, so once the
+    /// first is out, a failure is [`VoiceError::Unknown`], which is not repeated.
+    async fn send_all(
+        &self,
+        to: &ReplyTo,
+        bodies: &[Body],
+        utterance: Utterance<'_>,
+    ) -> Result<(), VoiceError> {
+        self.wait_for_turn(to, bodies.len()).await?;
+        for (sent, body) in bodies.iter().enumerate() {
+            let id = self
+                .send(&body.addressed(to))
+                .await
+                .map_err(|error| match sent {
+                    0 => error,
+                    _ => VoiceError::Unknown {
+                        message: format!("after {sent} of {} parts: {error}", bodies.len()),
+                    },
+                })?;
+            if let Some(id) = id
+                && let Err(error) = self.contacts.sent(&self.name, &id, utterance.pulse).await
+            {
+                tracing::warn!(%error, "it will not be known what an answer to this message refers to");
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until this person may be sent so many messages. Without the store nobody waits: Meta counts by itself.
+    async fn wait_for_turn(&self, to: &ReplyTo, messages: usize) -> Result<(), VoiceError> {
+        let messages = u32::try_from(messages).unwrap_or(u32::MAX).min(PACE.burst);
+        let paced = self
+            .contacts
+            .pace(&self.name, &to.person(), messages, PACE)
+            .await;
+        match paced {
+            Ok(wait) if wait > PACE.longest_wait => Err(VoiceError::Busy {
+                retry_after: Some(wait - PACE.longest_wait),
+                message: "this person is being sent too many messages".to_owned(),
+            }),
+            Ok(wait) => {
+                if !wait.is_zero() {
+                    sleep(wait).await;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "sending without knowing the pace");
+                Ok(())
+            }
+        }
+    }
+
+    /// The person has not written for 24 hours: they are sent the template, if there is one.
+    async fn speak_outside_window(
+        &self,
+        to: &ReplyTo,
+        utterance: Utterance<'_>,
+    ) -> Result<(), VoiceError> {
+        let closed = |message: String| VoiceError::Refused {
+            code: OUTSIDE_WINDOW.to_owned(),
+            message,
+        };
+        let Some(template) = &self.template else {
+            return Err(closed(
+                "the person has not written for 24 hours, after which WhatsApp takes templates alone: name one in the voice's \
+                 template"
+                    .to_owned(),
+            ));
+        };
+        let name = &template.name;
+        if !template.carries_text {
+            let key = UserId::from(format!("template/{}", to.person()));
+            let told = self.contacts.pace(&self.name, &key, 1, TEMPLATE_PACE).await;
+            if matches!(told, Ok(wait) if !wait.is_zero()) {
+                return Err(closed(format!(
+                    "the person has not written for 24 hours, and was sent the template {name} before"
+                )));
+            }
+        }
+        let body = Body::template(template, utterance.text);
+        self.send_all(to, &[body], utterance).await?;
+        if template.carries_text {
+            Ok(())
+        } else {
+            Err(closed(format!(
+                "the person has not written for 24 hours: they were sent the template {name}, and not the reply"
+            )))
+        }
+    }
+}
+
+impl ReplyTo {
+    fn read(value: &Value) -> Result<Self, VoiceError> {
+        serde_json::from_value(value.clone()).map_err(|error| VoiceError::Refused {
+            code: "reply_to".to_owned(),
+            message: format!("this is not where a WhatsApp message goes: {error}"),
+        })
+    }
+
+    /// The address as Meta counts messages to it.
+    fn person(&self) -> UserId {
+        let person = self.to.as_deref().or(self.recipient.as_deref());
+        UserId::from(person.unwrap_or_default())
+    }
+
+    /// Whether the person's message was sent more than 24 hours ago.
+    fn is_outside_window(&self, now: Timestamp) -> bool {
+        let window = i64::try_from(WINDOW.as_secs()).unwrap_or(i64::MAX);
+        self.at.is_some_and(|at| now.as_second() - at > window)
     }
 }
 
@@ -135,23 +307,32 @@ impl Voice for WhatsAppVoice {
         }
     }
 
-    /// The text goes out in as few messages as its length allows. Meta cannot tell that a message is sent again, so once
-    /// the first part of several is out, a failure is [`VoiceError::Unknown`], which is not repeated.
+    /// The text goes out in as few messages as its length allows, at the pace that Meta allows, and as a template when the
+    /// person has not written for 24 hours.
     async fn speak(&self, utterance: Utterance<'_>) -> Result<(), VoiceError> {
-        let to: ReplyTo =
-            serde_json::from_value(utterance.to.clone()).map_err(|error| VoiceError::Refused {
-                code: "reply_to".to_owned(),
-                message: format!("this is not where a WhatsApp message goes: {error}"),
-            })?;
-        let parts = chunk::chunks(utterance.text);
-        for (sent, text) in parts.iter().enumerate() {
-            self.send(&to, text).await.map_err(|error| match sent {
-                0 => error,
-                _ => VoiceError::Unknown {
-                    message: format!("after {sent} of {} parts: {error}", parts.len()),
-                },
-            })?;
+        let to = ReplyTo::read(utterance.to)?;
+        if to.is_outside_window(Timestamp::now()) {
+            return self.speak_outside_window(&to, utterance).await;
         }
-        Ok(())
+        let bodies = bodies(utterance.text, utterance.choices, &self.list_label);
+        match self.send_all(&to, &bodies, utterance).await {
+            Err(VoiceError::Refused { code, .. }) if code == OUTSIDE_WINDOW => {
+                self.speak_outside_window(&to, utterance).await
+            }
+            sent => sent,
+        }
+    }
+
+    async fn fetch(&self, attachment: &Attachment) -> Result<Media, FetchError> {
+        self.download(attachment).await
+    }
+
+    async fn attend(&self, to: &Value) -> Result<(), VoiceError> {
+        let to = ReplyTo::read(to)?;
+        self.send(&read_and_typing(&to.message)).await.map(drop)
+    }
+
+    fn attention(&self) -> Option<Duration> {
+        self.typing.then_some(TYPING)
     }
 }

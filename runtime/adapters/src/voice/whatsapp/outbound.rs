@@ -10,7 +10,7 @@ use eywa_weave::ports::voice::VoiceError;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
-use super::{ReplyTo, SEND_TIMEOUT, WhatsAppVoice};
+use super::{PACE, SEND_TIMEOUT, WhatsAppVoice};
 
 /// The most bytes of an answer that are read.
 const ANSWER_LIMIT: usize = 64 * 1024;
@@ -24,29 +24,24 @@ const PASSING: [i64; 10] = [
     1, 2, 4, 80_007, 130_429, 131_000, 131_016, 131_056, 131_057, 133_004,
 ];
 
+/// Too many messages to the same person: the next may go out when its turn has come.
+const PAIR_LIMIT: i64 = 131_056;
+
 /// Whether a code says that the token is wrong or may not do this: 190 and 0 for the token, 3, 10 and 200 to 299 for its
 /// permissions, 131005 for access.
 fn is_unauthorized(code: i64) -> bool {
     matches!(code, 0 | 3 | 10 | 190 | 200..=299 | 131_005)
 }
 
-#[derive(Serialize)]
-struct Message<'a> {
-    messaging_product: &'static str,
-    recipient_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recipient: Option<&'a str>,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    text: Text<'a>,
+/// Meta took a message, and calls it this.
+#[derive(Deserialize)]
+struct Taken {
+    messages: Vec<TakenMessage>,
 }
 
-#[derive(Serialize)]
-struct Text<'a> {
-    preview_url: bool,
-    body: &'a str,
+#[derive(Deserialize)]
+struct TakenMessage {
+    id: String,
 }
 
 #[derive(Deserialize)]
@@ -68,34 +63,20 @@ struct ErrorData {
 }
 
 impl WhatsAppVoice {
-    /// Sends one message, once.
+    /// Sends one message, once. Gives what Meta calls it.
     ///
     /// An answer with a code of Meta's means that the message was not taken, and the code says whether to come back. An
     /// answer of 5xx without one is a gateway's, which cannot tell whether Meta took it: unknown, but for 503, which says
     /// that nobody was asked. A connection that was never made is busy; one that broke, unknown.
-    pub(super) async fn send(&self, to: &ReplyTo, text: &str) -> Result<(), VoiceError> {
-        // A number wins over an id; sending both would say the same.
-        let recipient = if to.to.is_none() {
-            to.recipient.as_deref()
-        } else {
-            None
-        };
-        let message = Message {
-            messaging_product: "whatsapp",
-            recipient_type: "individual",
-            to: to.to.as_deref(),
-            recipient,
-            kind: "text",
-            text: Text {
-                preview_url: false,
-                body: text,
-            },
-        };
+    pub(super) async fn send(
+        &self,
+        message: &impl Serialize,
+    ) -> Result<Option<String>, VoiceError> {
         let answer = self
             .client
             .request(Method::POST, self.messages_url.clone())
             .bearer(self.access_token.expose_secret())
-            .json(&message)
+            .json(message)
             .timeout(SEND_TIMEOUT)
             .send()
             .await
@@ -104,7 +85,12 @@ impl WhatsAppVoice {
         // Read to its end, so that the connection can be used again. A success is one whatever it says.
         let body = answer.bytes(ANSWER_LIMIT).await;
         if status.is_success() {
-            return Ok(());
+            let taken = body
+                .ok()
+                .and_then(|body| serde_json::from_slice::<Taken>(&body).ok());
+            return Ok(taken
+                .and_then(|taken| taken.messages.into_iter().next())
+                .map(|message| message.id));
         }
         let error = body
             .ok()
@@ -134,7 +120,7 @@ impl WhatsAppVoice {
             || status.is_server_error()
         {
             VoiceError::Busy {
-                retry_after,
+                retry_after: retry_after.or((error.code == PAIR_LIMIT).then_some(PACE.interval)),
                 message: format!("{code}: {message}"),
             }
         } else {

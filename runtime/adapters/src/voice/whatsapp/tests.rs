@@ -3,34 +3,54 @@
 use std::sync::Arc;
 
 use eywa_guard::Policy;
-use eywa_weave::PulseId;
+use eywa_weave::{PulseId, pulse::Choice};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use wiremock::{
     Mock, MockServer, ResponseTemplate,
-    matchers::{header, method, path},
+    matchers::{header, method, path, query_param},
 };
 
 use super::*;
+use crate::contacts::InMemoryContacts;
 
 const TOKEN: &str = "not-a-real-access-token";
 const SECRET: &str = "not-a-real-app-secret";
 
-fn voice(graph_url: &str) -> WhatsAppVoice {
-    let settings = WhatsAppSettings {
+fn settings(graph_url: &str) -> WhatsAppSettings {
+    WhatsAppSettings {
         name: "wa".into(),
         phone_number_id: "1055".to_owned(),
         graph_url: graph_url.parse().unwrap(),
         access_token: format!("{TOKEN}\n").into(),
         app_secret: SECRET.into(),
         verify_token: "not-a-real-verify-token".into(),
-    };
+        typing: true,
+        media: MediaSettings {
+            max_bytes: 1000,
+            types: vec!["image/*".to_owned(), "application/pdf".to_owned()],
+        },
+        template: None,
+        list_label: "Options".to_owned(),
+    }
+}
+
+fn voice_of(settings: WhatsAppSettings) -> WhatsAppVoice {
     let policy = Policy {
         loopback: true,
         ..Policy::default()
     };
-    WhatsAppVoice::new(settings, GuardedClient::new(Arc::new(policy))).unwrap()
+    let contacts = Arc::new(InMemoryContacts::new());
+    WhatsAppVoice::new(settings, contacts, GuardedClient::new(Arc::new(policy))).unwrap()
+}
+
+fn voice(graph_url: &str) -> WhatsAppVoice {
+    voice_of(settings(graph_url))
+}
+
+fn graph_url(server: &MockServer) -> String {
+    format!("{}/v24.0", server.uri())
 }
 
 async fn graph(answers: ResponseTemplate) -> MockServer {
@@ -62,11 +82,7 @@ fn refused(status: u16, code: i64, message: &str) -> ResponseTemplate {
 async fn speak_to(server: &MockServer, to: Value, text: &str) -> Result<(), VoiceError> {
     let voice = voice(&format!("{}/v24.0/", server.uri()));
     voice
-        .speak(Utterance {
-            pulse: &PulseId::from("wa/wamid.1"),
-            to: &to,
-            text,
-        })
+        .speak(Utterance::new(&PulseId::from("wa/wamid.1"), &to, text))
         .await
 }
 
@@ -177,7 +193,7 @@ async fn nothing_is_sent_for_a_text_without_words() {
 
 #[tokio::test]
 async fn limits_and_faults_of_metas_are_busy_and_carry_the_hint() {
-    for code in [130_429, 131_056, 131_000, 2, 131_057] {
+    for code in [130_429, 131_000, 2, 131_057] {
         let error = failure(refused(400, code, "later")).await;
         assert!(
             matches!(
@@ -190,6 +206,11 @@ async fn limits_and_faults_of_metas_are_busy_and_carry_the_hint() {
             "{code}: {error:?}"
         );
     }
+    let error = failure(refused(400, 131_056, "(#131056) Pair rate limit hit")).await;
+    assert!(
+        matches!(error, VoiceError::Busy { retry_after: Some(after), .. } if after == PACE.interval),
+        "{error:?}"
+    );
     let error = failure(refused(429, 130_429, "later").insert_header("retry-after", "7")).await;
     assert!(
         matches!(error, VoiceError::Busy { retry_after: Some(after), .. } if after == Duration::from_secs(7)),
@@ -207,7 +228,7 @@ async fn limits_and_faults_of_metas_are_busy_and_carry_the_hint() {
 
 #[tokio::test]
 async fn what_cannot_be_delivered_is_refused_with_metas_code_and_words() {
-    for code in [100, 131_008, 131_009, 131_026, 131_047] {
+    for code in [100, 131_008, 131_009, 131_026] {
         let error = failure(refused(400, code, "Re-engagement message")).await;
         let VoiceError::Refused {
             code: said,
@@ -282,11 +303,7 @@ async fn without_a_connection_nothing_was_sent_and_with_a_broken_one_nobody_know
         let to = json!({"to": "1", "message": "wamid.1"});
         let voice = voice(&format!("http://{address}/v24.0"));
         voice
-            .speak(Utterance {
-                pulse: &PulseId::from("wa/wamid.1"),
-                to: &to,
-                text: "hi",
-            })
+            .speak(Utterance::new(&PulseId::from("wa/wamid.1"), &to, "hi"))
             .await
             .unwrap_err()
     };
@@ -314,11 +331,7 @@ async fn an_address_that_is_not_allowed_is_refused() {
     let voice = voice("http://10.0.0.1/v24.0");
     let to = json!({"to": "1", "message": "wamid.1"});
     let error = voice
-        .speak(Utterance {
-            pulse: &PulseId::from("wa/1"),
-            to: &to,
-            text: "hi",
-        })
+        .speak(Utterance::new(&PulseId::from("wa/1"), &to, "hi"))
         .await
         .unwrap_err();
     assert!(
@@ -355,8 +368,9 @@ fn a_signed_webhook_is_received() {
     let body = br#"{"object":"whatsapp_business_account","entry":[{"id":"9","changes":[{"field":"messages","value":{
         "metadata":{"phone_number_id":"1055"},"contacts":[{"profile":{"name":"Jos\u00e9"},"wa_id":"1"}],
         "messages":[{"from":"1","id":"wamid.1","type":"text","text":{"body":"caf\u00e9"}}]}}]}]}"#;
-    let Ok(Received::Pulses { pulses, ignored: 0 }) =
-        receive(Method::Post, "", Some(&sign(body)), body)
+    let Ok(Received::Pulses {
+        pulses, ignored: 0, ..
+    }) = receive(Method::Post, "", Some(&sign(body)), body)
     else {
         panic!()
     };
@@ -411,16 +425,15 @@ fn an_empty_secret_is_refused() {
             })
         };
         let settings = WhatsAppSettings {
-            name: "wa".into(),
-            phone_number_id: "1055".to_owned(),
-            graph_url: "https://graph.facebook.com/v24.0".parse().unwrap(),
             access_token: secret(0),
             app_secret: secret(1),
             verify_token: secret(2),
+            ..settings("https://graph.facebook.com/v24.0")
         };
+        let contacts = Arc::new(InMemoryContacts::new());
         let client = GuardedClient::new(Arc::new(Policy::default()));
         assert_eq!(
-            WhatsAppVoice::new(settings, client).unwrap_err(),
+            WhatsAppVoice::new(settings, contacts, client).unwrap_err(),
             InvalidWhatsApp::EmptySecret(name)
         );
     }
@@ -430,4 +443,300 @@ fn an_empty_secret_is_refused() {
 fn no_secret_is_in_debug_output() {
     let debug = format!("{:?}", voice("https://graph.facebook.com/v24.0"));
     assert!(!debug.contains("not-a-real"), "{debug}");
+}
+
+const HOUR: i64 = 60 * 60;
+
+fn written(hours_ago: i64) -> Value {
+    json!({"to": "5511999990000", "message": "wamid.1", "at": Timestamp::now().as_second() - hours_ago * HOUR})
+}
+
+fn template(carries_text: bool) -> Template {
+    Template {
+        name: "order_update".to_owned(),
+        language: "pt_BR".to_owned(),
+        parameters: vec!["Café Alma".to_owned()],
+        carries_text,
+    }
+}
+
+async fn say(voice: &WhatsAppVoice, to: &Value, text: &str) -> Result<(), VoiceError> {
+    let pulse = PulseId::from("wa/wamid.1");
+    voice.speak(Utterance::new(&pulse, to, text)).await
+}
+
+#[tokio::test]
+async fn choices_are_sent_as_buttons_under_the_text() {
+    let server = graph(accepted()).await;
+    let choices = ["Small", "Large"].map(|title| Choice {
+        title: title.to_owned(),
+        description: None,
+    });
+    let (pulse, to) = (PulseId::from("wa/wamid.1"), written(1));
+    let utterance = Utterance {
+        choices: &choices,
+        ..Utterance::new(&pulse, &to, "Which size?")
+    };
+    voice(&graph_url(&server)).speak(utterance).await.unwrap();
+    let sent = sent(&server).await;
+    assert_eq!((sent.len(), &sent[0]["type"]), (1, &json!("interactive")));
+    assert_eq!(sent[0]["to"], "5511999990000");
+    assert_eq!(
+        sent[0]["interactive"]["action"]["buttons"][1]["reply"]["title"],
+        "Large"
+    );
+}
+
+#[tokio::test]
+async fn a_message_that_was_sent_leads_back_to_its_pulse() {
+    let server = graph(accepted()).await;
+    let voice = voice(&graph_url(&server));
+    say(&voice, &written(1), "hi").await.unwrap();
+    let pulse = voice
+        .contacts
+        .pulse_of(&"wa".into(), "wamid.out")
+        .await
+        .unwrap();
+    assert_eq!(pulse, Some("wa/wamid.1".into()));
+}
+
+#[tokio::test]
+async fn a_message_is_marked_read_and_somebody_types() {
+    // As the page "Typing indicators" has it.
+    let server = graph(ResponseTemplate::new(200).set_body_json(json!({"success": true}))).await;
+    let voice = voice(&graph_url(&server));
+    assert_eq!(voice.attention(), Some(Duration::from_secs(25)));
+    voice.attend(&written(1)).await.unwrap();
+    assert_eq!(
+        sent(&server).await,
+        [json!({
+            "messaging_product": "whatsapp",
+            "status": "read",
+            "message_id": "wamid.1",
+            "typing_indicator": {"type": "text"},
+        })]
+    );
+    let silent = WhatsAppSettings {
+        typing: false,
+        ..settings(&graph_url(&server))
+    };
+    assert_eq!(voice_of(silent).attention(), None);
+}
+
+#[tokio::test]
+async fn after_a_day_without_a_word_nothing_but_a_template_goes_out() {
+    let server = graph(accepted()).await;
+    let error = say(&voice(&graph_url(&server)), &written(25), "hi")
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, VoiceError::Refused { code, message } if code == "131047" && message.contains("template")),
+        "{error:?}"
+    );
+    assert!(sent(&server).await.is_empty());
+
+    let carrying = voice_of(WhatsAppSettings {
+        template: Some(template(true)),
+        ..settings(&graph_url(&server))
+    });
+    say(&carrying, &written(25), "It is ready.\nCome by!")
+        .await
+        .unwrap();
+    let sent = sent(&server).await;
+    assert_eq!(sent[0]["type"], "template");
+    let parameters = &sent[0]["template"]["components"][0]["parameters"];
+    assert_eq!(parameters[1]["text"], "It is ready. Come by!");
+}
+
+#[tokio::test]
+async fn a_template_that_only_tells_of_a_reply_is_sent_once_and_is_no_reply() {
+    let server = graph(accepted()).await;
+    let telling = voice_of(WhatsAppSettings {
+        template: Some(template(false)),
+        ..settings(&graph_url(&server))
+    });
+    for _ in 0..2 {
+        let error = say(&telling, &written(25), "It is ready.")
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&error, VoiceError::Refused { code, message } if code == "131047" && message.contains("order_update")),
+            "{error:?}"
+        );
+    }
+    assert_eq!(sent(&server).await.len(), 1);
+    // Another person is told by themselves.
+    let ben = json!({"to": "5511999991111", "message": "wamid.2", "at": 1});
+    say(&telling, &ben, "hi").await.unwrap_err();
+    assert_eq!(sent(&server).await.len(), 2);
+}
+
+#[tokio::test]
+async fn when_meta_says_that_the_day_is_over_the_template_goes_out() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .respond_with(refused(400, 131_047, "Re-engagement message"))
+        .up_to_n_times(1)
+        .mount(&server)
+        .await;
+    Mock::given(method("POST"))
+        .respond_with(accepted())
+        .mount(&server)
+        .await;
+    let carrying = voice_of(WhatsAppSettings {
+        template: Some(template(true)),
+        ..settings(&graph_url(&server))
+    });
+    say(&carrying, &written(1), "hi").await.unwrap();
+    let kinds: Vec<Value> = sent(&server)
+        .await
+        .iter()
+        .map(|sent| sent["type"].clone())
+        .collect();
+    assert_eq!(kinds, ["text", "template"]);
+}
+
+#[tokio::test]
+async fn who_is_written_to_too_fast_waits_for_their_turn() {
+    let server = graph(accepted()).await;
+    let voice = voice(&graph_url(&server));
+    let wa = "wa".into();
+    // As if another pod had sent as much: within the burst, the next would wait for longer than anybody should.
+    let ana = UserId::from("5511999990000");
+    voice.contacts.pace(&wa, &ana, 45, PACE).await.unwrap();
+    voice.contacts.pace(&wa, &ana, 2, PACE).await.unwrap();
+    let error = say(&voice, &written(1), "hi").await.unwrap_err();
+    assert!(
+        matches!(error, VoiceError::Busy { retry_after: Some(after), .. } if after > Duration::from_secs(4) && after <= PACE.interval),
+        "{error:?}"
+    );
+    assert!(sent(&server).await.is_empty());
+    let ben = json!({"to": "5511999991111", "message": "wamid.2"});
+    say(&voice, &ben, "hi").await.unwrap();
+}
+
+/// A file as the page "Media" describes it.
+async fn file(about: Value, bytes: &[u8]) -> MockServer {
+    let server = MockServer::start().await;
+    let mut about = about;
+    about["url"] = format!("{}/media/file?ext=1", server.uri()).into();
+    about["messaging_product"] = "whatsapp".into();
+    about["id"] = "m1".into();
+    Mock::given(method("GET"))
+        .and(path("/v24.0/m1"))
+        .and(query_param("phone_number_id", "1055"))
+        .and(header("authorization", format!("Bearer {TOKEN}").as_str()))
+        .respond_with(ResponseTemplate::new(200).set_body_json(about))
+        .mount(&server)
+        .await;
+    Mock::given(method("GET"))
+        .and(path("/media/file"))
+        .and(header("authorization", format!("Bearer {TOKEN}").as_str()))
+        .respond_with(ResponseTemplate::new(200).set_body_bytes(bytes))
+        .mount(&server)
+        .await;
+    server
+}
+
+fn picture() -> Attachment {
+    Attachment {
+        id: "m1".to_owned(),
+        media_type: "image/jpeg".to_owned(),
+        file_name: Some("cup.jpg".to_owned()),
+        media: None,
+    }
+}
+
+async fn fetch(server: &MockServer, attachment: &Attachment) -> Result<Media, FetchError> {
+    voice(&graph_url(server)).fetch(attachment).await
+}
+
+const HELLO: &str = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
+#[tokio::test]
+async fn a_file_is_fetched_where_meta_says_that_it_is() {
+    let server = file(
+        json!({"mime_type": "image/jpeg", "sha256": HELLO, "file_size": 5}),
+        b"hello",
+    )
+    .await;
+    let media = fetch(&server, &picture()).await.unwrap();
+    assert_eq!(
+        (
+            media.media_type.as_str(),
+            media.file_name.as_deref(),
+            &media.bytes[..]
+        ),
+        ("image/jpeg", Some("cup.jpg"), &b"hello"[..])
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_what_was_announced_is_refused() {
+    let server = file(
+        json!({"mime_type": "image/jpeg", "sha256": HELLO}),
+        b"hellO",
+    )
+    .await;
+    assert_eq!(fetch(&server, &picture()).await, Err(FetchError::Damaged));
+    // What it turns out to be counts, not what the webhook said.
+    let server = file(json!({"mime_type": "text/html"}), b"<script>").await;
+    assert!(matches!(
+        fetch(&server, &picture()).await,
+        Err(FetchError::NotAllowed { .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_file_that_is_too_long_is_refused_announced_or_not() {
+    let long = vec![7; 1001];
+    for about in [
+        json!({"mime_type": "image/jpeg", "file_size": 1001}),
+        json!({"mime_type": "image/jpeg", "file_size": 10}),
+        json!({"mime_type": "image/jpeg"}),
+    ] {
+        let server = file(about, &long).await;
+        let error = fetch(&server, &picture()).await.unwrap_err();
+        assert_eq!(error, FetchError::TooLarge { limit: 1000 });
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_a_type_that_is_not_taken_is_not_even_asked_for() {
+    let server = MockServer::start().await;
+    let page = Attachment {
+        media_type: "text/html".to_owned(),
+        ..picture()
+    };
+    assert!(matches!(
+        fetch(&server, &page).await,
+        Err(FetchError::NotAllowed { .. })
+    ));
+    assert!(server.received_requests().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_file_that_meta_no_longer_has_is_gone() {
+    let server = MockServer::start().await;
+    Mock::given(method("GET"))
+        .respond_with(refused(400, 100, "Unsupported get request"))
+        .mount(&server)
+        .await;
+    assert_eq!(fetch(&server, &picture()).await, Err(FetchError::Gone));
+}
+
+#[tokio::test]
+async fn the_token_goes_to_nobody_but_meta_without_tls() {
+    let (server, other) = (MockServer::start().await, MockServer::start().await);
+    let about = json!({"url": format!("{}/file", other.uri()), "mime_type": "image/jpeg"});
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(about))
+        .mount(&server)
+        .await;
+    let error = fetch(&server, &picture()).await.unwrap_err();
+    assert!(
+        matches!(&error, FetchError::Failed(why) if why.contains("https")),
+        "{error:?}"
+    );
+    assert!(other.received_requests().await.unwrap().is_empty());
 }

@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -14,6 +15,7 @@ use tempfile::TempDir;
 pub struct RedisServer {
     port: u16,
     folder: TempDir,
+    settings: Vec<String>,
     /// Absent while it is stopped.
     guardian: Option<Child>,
 }
@@ -24,6 +26,11 @@ const GUARDIAN: &str = r#"redis-server "$@" & echo $! > server.pid; read -r _; k
 impl RedisServer {
     /// Starts one, and waits until it answers.
     pub fn start() -> Self {
+        Self::with(|_| Vec::new())
+    }
+
+    /// Starts one with more on its command line, which may name files in its folder, and waits until it answers.
+    pub fn with(settings: impl Fn(&Path) -> Vec<String>) -> Self {
         let found = Command::new("redis-server").arg("--version").output();
         assert!(
             found.is_ok(),
@@ -31,14 +38,12 @@ impl RedisServer {
         );
         for _ in 0..5 {
             // Free a moment ago. Should somebody take it meanwhile, another one is tried.
-            let port = TcpListener::bind("127.0.0.1:0")
-                .unwrap()
-                .local_addr()
-                .unwrap()
-                .port();
+            let port = free_port();
+            let folder = tempfile::tempdir().unwrap();
             let mut server = Self {
                 port,
-                folder: tempfile::tempdir().unwrap(),
+                settings: settings(folder.path()),
+                folder,
                 guardian: None,
             };
             server.spawn();
@@ -47,6 +52,11 @@ impl RedisServer {
             }
         }
         panic!("redis-server does not start");
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Where it is.
@@ -96,15 +106,9 @@ impl RedisServer {
 
     fn spawn(&mut self) {
         let guardian = Command::new("sh")
-            .args([
-                "-c",
-                GUARDIAN,
-                "sh",
-                "--port",
-                &self.port.to_string(),
-                "--bind",
-                "127.0.0.1",
-            ])
+            .args(["-c", GUARDIAN, "sh"])
+            .args(&self.settings)
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args([
                 "--save",
                 "",
@@ -141,6 +145,12 @@ impl RedisServer {
         connection.read_exact(&mut answer)?;
         Ok(answer)
     }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 impl Drop for RedisServer {

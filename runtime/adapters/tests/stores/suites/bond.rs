@@ -42,6 +42,7 @@ macro_rules! bond_suite {
                 letting_go_with_somebody_waiting_holds_on,
                 a_ticket_that_joins_while_the_holder_lets_go_is_never_stranded,
                 every_ticket_of_a_crowd_is_served_once,
+                which_sessions_are_held_is_told_in_their_order,
             ]
         );
     };
@@ -375,4 +376,14 @@ pub async fn every_ticket_of_a_crowd_is_served_once(bond: Arc<impl Bond + 'stati
         "some were served twice"
     );
     take(&bond).await;
+}
+
+pub async fn which_sessions_are_held_is_told_in_their_order(bond: Arc<impl Bond>) {
+    assert_eq!(bond.busy(&[]).await.unwrap(), [] as [bool; 0]);
+    let guard = bond.acquire(&ben(), LONG).await.unwrap().unwrap();
+    let (ana, ben) = (ana(), ben());
+    let sessions = [ana.clone(), ben.clone(), ana];
+    assert_eq!(bond.busy(&sessions).await.unwrap(), [false, true, false]);
+    bond.release(&guard).await.unwrap();
+    assert_eq!(bond.busy(&[ben]).await.unwrap(), [false]);
 }

@@ -8,8 +8,9 @@ use eywa_weave::{
     names::SpiritName,
     observe::Stage,
     ports::{
-        chronicle::{Chronicle, Entry, Step},
+        chronicle::{Chronicle, Deed, DeedKind, Entry, Step},
         oracle::Usage,
+        vigil::{ReleaseReason, Target},
     },
     pulse::Outcome,
 };
@@ -30,6 +31,9 @@ macro_rules! chronicle_suite {
                 sessions_are_kept_apart,
                 nothing_is_lost_when_many_append_at_once,
                 a_long_session_keeps_its_newest,
+                what_people_did_comes_back_oldest_first_and_once,
+                deeds_about_everyone_are_not_a_sessions,
+                many_deeds_keep_the_newest,
             ]
         );
     };
@@ -59,6 +63,7 @@ fn entry(name: &str, session: SessionKey, outcome: Outcome) -> Entry {
             input: 12,
             output: 3,
             cached: 4,
+            cache_write: 0,
         },
     }
 }
@@ -163,4 +168,66 @@ pub async fn a_long_session_keeps_its_newest(chronicle: Arc<impl Chronicle>) {
         kept.last().map(|entry| entry.pulse.clone()),
         Some(id(&(NEWEST + 4).to_string()))
     );
+}
+
+fn deed(about: &Target, at: i64, what: DeedKind) -> Deed {
+    Deed {
+        id: format!("{at}-deed"),
+        about: about.clone(),
+        at: Timestamp::from_millisecond(1_700_000_000_000 + at).unwrap(),
+        by: "ana@cafe.example".into(),
+        what,
+    }
+}
+
+pub async fn what_people_did_comes_back_oldest_first_and_once(chronicle: Arc<impl Chronicle>) {
+    let about = Target::Session(ana());
+    assert_eq!(chronicle.deeds(&about, 10).await.unwrap(), []);
+    let echo = "human-1".to_owned();
+    let (rite, decision) = ("r1".to_owned(), "Approved".to_owned());
+    let reason = ReleaseReason::User;
+    let all = [
+        deed(&about, 1, DeedKind::TookOver),
+        deed(&about, 2, DeedKind::Replied { echo }),
+        deed(&about, 3, DeedKind::Decided { rite, decision }),
+        deed(&about, 4, DeedKind::GaveBack { reason }),
+    ];
+    for deed in [&all[1], &all[0], &all[3], &all[2], &all[0], &all[3]] {
+        chronicle.did(deed).await.unwrap();
+    }
+    assert_eq!(chronicle.deeds(&about, 10).await.unwrap(), all);
+    assert_eq!(chronicle.deeds(&about, 2).await.unwrap(), all[2..]);
+    assert_eq!(chronicle.deeds(&about, 0).await.unwrap(), []);
+}
+
+pub async fn deeds_about_everyone_are_not_a_sessions(chronicle: Arc<impl Chronicle>) {
+    let targets = [
+        Target::Everyone,
+        Target::Session(ana()),
+        Target::Session(ben()),
+    ];
+    for (at, about) in (1..).zip(&targets) {
+        chronicle
+            .did(&deed(about, at, DeedKind::TookOver))
+            .await
+            .unwrap();
+    }
+    for (at, about) in (1..).zip(&targets) {
+        let expected = [deed(about, at, DeedKind::TookOver)];
+        assert_eq!(chronicle.deeds(about, 10).await.unwrap(), expected);
+    }
+}
+
+pub async fn many_deeds_keep_the_newest(chronicle: Arc<impl Chronicle>) {
+    let about = Target::Session(ana());
+    let most = i64::try_from(NEWEST).unwrap();
+    for at in 1..=most + 3 {
+        chronicle
+            .did(&deed(&about, at, DeedKind::TookOver))
+            .await
+            .unwrap();
+    }
+    let deeds = chronicle.deeds(&about, NEWEST + 10).await.unwrap();
+    assert_eq!(deeds.len(), NEWEST);
+    assert_eq!(deeds[0], deed(&about, 4, DeedKind::TookOver));
 }

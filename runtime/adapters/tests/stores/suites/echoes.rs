@@ -1,12 +1,17 @@
 //! What every Echo store does.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use eywa_adapters::echoes::NEWEST;
 use eywa_weave::{
     Echo, EchoBody, StoreError,
     names::SpiritName,
-    ports::{bond::Fence, echoes::Echoes},
+    SessionKey,
+    ports::{
+        bond::Fence,
+        echoes::{Author, Echoes, Summary},
+        vigil::ReleaseReason,
+    },
     pulse::Attachment,
     tool::{ToolCall, ToolResult},
 };
@@ -31,6 +36,14 @@ macro_rules! echoes_suite {
                 sessions_are_kept_apart,
                 nothing_is_lost_when_many_write_at_once,
                 a_long_conversation_keeps_its_newest,
+                a_conversation_is_read_backwards_in_stretches_that_join,
+                a_stretch_keeps_its_place_when_older_echoes_are_forgotten,
+                conversations_are_listed_the_latest_first_and_page_by_page,
+                a_summary_tells_who_and_the_last_message_and_marks_change_neither,
+                what_was_written_before_changes_no_place,
+                what_has_changed_since_is_told_the_earliest_first,
+                places_are_never_the_same_when_many_write_at_once,
+                ten_thousand_conversations_are_listed_as_quickly_as_ten,
             ]
         );
     };
@@ -41,8 +54,10 @@ fn said(name: &str, text: &str) -> Echo {
     echo(
         name,
         EchoBody::User {
+            name: None,
             text: text.to_owned(),
             attachments: vec![],
+            findings: vec![],
         },
     )
 }
@@ -79,11 +94,13 @@ pub async fn echoes_come_back_as_they_were_oldest_first(echoes: Arc<impl Echoes>
         id: "m1".into(),
         media_type: "image/jpeg".into(),
         file_name: None,
+        media: None,
     };
     let call = ToolCall {
         id: "c1".into(),
         name: "menu".into(),
         arguments: serde_json::json!({"n": 1.5, "s": "ü\0"}),
+        sealed: Some("c2VhbA==".into()),
     };
     let result = ToolResult {
         call: "c1".into(),
@@ -96,8 +113,10 @@ pub async fn echoes_come_back_as_they_were_oldest_first(echoes: Arc<impl Echoes>
         echo(
             "1",
             EchoBody::User {
+                name: None,
                 text: "hi\n\"🥐\"".into(),
                 attachments: vec![file],
+                findings: vec![],
             },
         ),
         echo(
@@ -125,7 +144,7 @@ pub async fn echoes_come_back_as_they_were_oldest_first(echoes: Arc<impl Echoes>
                 },
             )
         },
-        echo("6", EchoBody::GaveBack { by }),
+        echo("6", EchoBody::GaveBack { by, reason: ReleaseReason::Idle }),
     ];
     write(&echoes, Some(1), &written[..3]).await;
     write(&echoes, None, &written[3..]).await;
@@ -243,4 +262,176 @@ pub async fn a_long_conversation_keeps_its_newest(echoes: Arc<impl Echoes>) {
     let kept = all(&echoes).await;
     assert_eq!(kept.len(), NEWEST);
     assert_eq!(kept.last(), written.last());
+}
+
+fn session(name: &str) -> SessionKey {
+    SessionKey::new("wa", name)
+}
+
+async fn say(echoes: &Arc<impl Echoes>, to: &str, id: &str, text: &str) {
+    echoes
+        .append(&session(to), None, &[said(id, text)])
+        .await
+        .unwrap();
+}
+
+fn users(summaries: &[Summary]) -> Vec<&str> {
+    summaries
+        .iter()
+        .map(|summary| summary.session.user.as_str())
+        .collect()
+}
+
+pub async fn a_conversation_is_read_backwards_in_stretches_that_join(echoes: Arc<impl Echoes>) {
+    assert_eq!(
+        echoes.stretch(&ana(), None, 4).await.unwrap(),
+        Default::default()
+    );
+    let written: Vec<_> = (0..10).map(|n| said(&n.to_string(), "x")).collect();
+    write(&echoes, None, &written).await;
+    let (mut read, mut before) = (Vec::new(), None);
+    loop {
+        let stretch = echoes.stretch(&ana(), before, 4).await.unwrap();
+        read.splice(0..0, stretch.echoes);
+        if read.len() == 4 {
+            // What is said meanwhile does not move what is read next.
+            write(&echoes, None, &[said("new", "x")]).await;
+        }
+        match stretch.older {
+            Some(older) => before = Some(older),
+            None => break,
+        }
+    }
+    assert_eq!(read, written);
+    let all = echoes.stretch(&ana(), None, 11).await.unwrap();
+    assert_eq!((all.echoes.len(), all.older), (11, None));
+    let none = echoes.stretch(&ana(), Some(0), 4).await.unwrap();
+    assert_eq!((none.echoes, none.older), (vec![], None));
+}
+
+pub async fn a_stretch_keeps_its_place_when_older_echoes_are_forgotten(echoes: Arc<impl Echoes>) {
+    let written: Vec<_> = (0..NEWEST + 50)
+        .map(|n| said(&n.to_string(), "x"))
+        .collect();
+    for part in written.chunks(100) {
+        write(&echoes, None, part).await;
+    }
+    let last = echoes.stretch(&ana(), None, 10).await.unwrap();
+    assert_eq!(last.older, Some(NEWEST as u64 + 40));
+    let before = echoes.stretch(&ana(), last.older, 10).await.unwrap();
+    assert_eq!(before.echoes, written[NEWEST + 30..NEWEST + 40]);
+    let oldest = echoes.stretch(&ana(), Some(60), 100).await.unwrap();
+    assert_eq!((oldest.echoes, oldest.older), (written[50..60].to_vec(), None));
+    let gone = echoes.stretch(&ana(), Some(20), 100).await.unwrap();
+    assert_eq!((gone.echoes, gone.older), (vec![], None));
+}
+
+pub async fn conversations_are_listed_the_latest_first_and_page_by_page(
+    echoes: Arc<impl Echoes>,
+) {
+    assert_eq!(echoes.latest(None, 9).await.unwrap(), []);
+    for name in ["a", "b", "c", "d", "e"] {
+        say(&echoes, name, "1", "hi").await;
+    }
+    say(&echoes, "b", "2", "hi again").await;
+    let first = echoes.latest(None, 3).await.unwrap();
+    assert_eq!(users(&first), ["b", "e", "d"]);
+    let rest = echoes.latest(Some(first[2].place), 3).await.unwrap();
+    assert_eq!(users(&rest), ["c", "a"]);
+    assert_eq!(echoes.latest(Some(rest[1].place), 3).await.unwrap(), []);
+    let known = echoes
+        .known(&[session("c"), session("nobody"), session("b")])
+        .await
+        .unwrap();
+    assert_eq!(known, [Some(rest[0].clone()), None, Some(first[0].clone())]);
+    assert_eq!(echoes.known(&[]).await.unwrap(), []);
+}
+
+pub async fn a_summary_tells_who_and_the_last_message_and_marks_change_neither(
+    echoes: Arc<impl Echoes>,
+) {
+    let body = EchoBody::User {
+        name: Some("Ana \"🥐\"".into()),
+        text: "hi\n".into(),
+        attachments: vec![],
+        findings: vec![],
+    };
+    write(&echoes, Some(1), &[echo("1", body)]).await;
+    let by = "ben".to_owned();
+    write(&echoes, None, &[echo("2", EchoBody::TookOver { by: by.clone() })]).await;
+    let summary = echoes.latest(None, 1).await.unwrap().remove(0);
+    assert_eq!(summary.session, ana());
+    assert_eq!((summary.length, summary.name.as_deref()), (2, Some("Ana \"🥐\"")));
+    let last = summary.last.unwrap();
+    assert_eq!((last.from, &*last.text, last.at), (Author::User, "hi\n", said("1", "").at));
+
+    let text = "hello".to_owned();
+    write(&echoes, None, &[echo("3", EchoBody::Human { by, text })]).await;
+    let summary = echoes.latest(None, 1).await.unwrap().remove(0);
+    assert_eq!(summary.name.as_deref(), Some("Ana \"🥐\""), "it was forgotten");
+    assert_eq!(summary.last.unwrap().from, Author::Human);
+}
+
+pub async fn what_was_written_before_changes_no_place(echoes: Arc<impl Echoes>) {
+    say(&echoes, "a", "1", "first").await;
+    say(&echoes, "b", "1", "hi").await;
+    let before = echoes.latest(None, 9).await.unwrap();
+    say(&echoes, "a", "1", "again").await;
+    write(&echoes, Some(3), &[]).await;
+    assert_eq!(echoes.latest(None, 9).await.unwrap(), before);
+}
+
+pub async fn what_has_changed_since_is_told_the_earliest_first(echoes: Arc<impl Echoes>) {
+    for name in ["a", "b", "c"] {
+        say(&echoes, name, "1", "hi").await;
+    }
+    let all = echoes.changed(0, 9).await.unwrap();
+    assert_eq!(users(&all), ["a", "b", "c"]);
+    let last = all[2].place;
+    assert_eq!(echoes.changed(last, 9).await.unwrap(), []);
+    say(&echoes, "b", "2", "hi").await;
+    say(&echoes, "a", "2", "hi").await;
+    assert_eq!(users(&echoes.changed(last, 9).await.unwrap()), ["b", "a"]);
+    assert_eq!(users(&echoes.changed(last, 1).await.unwrap()), ["b"]);
+}
+
+pub async fn places_are_never_the_same_when_many_write_at_once(
+    echoes: Arc<impl Echoes + 'static>,
+) {
+    at_once((0..100).map(|n| {
+        let echoes = echoes.clone();
+        async move {
+            for id in ["1", "2"] {
+                say(&echoes, &n.to_string(), id, "x").await;
+            }
+        }
+    }))
+    .await;
+    let listed = echoes.latest(None, 200).await.unwrap();
+    assert_eq!(listed.len(), 100, "each is listed once");
+    assert!(listed.windows(2).all(|pair| pair[0].place > pair[1].place));
+    assert!(listed.iter().all(|summary| summary.length == 2));
+}
+
+pub async fn ten_thousand_conversations_are_listed_as_quickly_as_ten(
+    echoes: Arc<impl Echoes + 'static>,
+) {
+    at_once((0..100).map(|part| {
+        let echoes = echoes.clone();
+        async move {
+            for n in 0..100 {
+                say(&echoes, &format!("{part}-{n}"), "1", "x").await;
+            }
+        }
+    }))
+    .await;
+    let began = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(echoes.latest(None, 50).await.unwrap().len(), 50);
+    }
+    assert!(began.elapsed().as_millis() < 1000, "{:?}", began.elapsed());
+    let all = echoes.latest(None, 20_000).await.unwrap();
+    assert_eq!(all.len(), 10_000);
+    let middle = echoes.latest(Some(all[5000].place), 50).await.unwrap();
+    assert_eq!(middle, all[5001..5051]);
 }

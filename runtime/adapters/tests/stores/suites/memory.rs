@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use eywa_weave::{
-    StoreError,
+    StoreError, User,
     names::SpiritName,
     ports::{
         bond::Fence,
-        memory::{Memory, Recollection, Tally},
+        memory::{Heard, Memory, Recollection, Tally},
     },
 };
 
-use super::{LONG, SHORT, ana, at_once, ben, until};
+use jiff::Timestamp;
+
+use super::{LONG, SHORT, ana, at_once, ben, id, until};
 
 macro_rules! memory_suite {
     ($open:expr) => {
@@ -28,6 +30,8 @@ macro_rules! memory_suite {
                 counts_add_up,
                 adding_nothing_starts_no_count,
                 nothing_is_lost_when_many_count_at_once,
+                nobody_is_heard_at_first,
+                what_was_heard_last_is_kept,
             ]
         );
     };
@@ -167,4 +171,34 @@ pub async fn nothing_is_lost_when_many_count_at_once(memory: Arc<impl Memory + '
     let mut sums = sums.await;
     sums.sort_unstable();
     assert_eq!(sums, (1..=200).collect::<Vec<_>>());
+}
+
+fn heard(pulse: &str, at: i64) -> Heard {
+    Heard {
+        pulse: id(pulse),
+        at: Timestamp::from_millisecond(1_700_000_000_000 + at).unwrap(),
+        user: User {
+            id: "551".into(),
+            name: Some("Ana \"ü\"".to_owned()),
+        },
+        reply_to: serde_json::json!({"to": "551", "window": [1, null]}),
+    }
+}
+
+pub async fn nobody_is_heard_at_first(memory: Arc<impl Memory>) {
+    assert_eq!(memory.last_heard(&ana()).await.unwrap(), None);
+}
+
+pub async fn what_was_heard_last_is_kept(memory: Arc<impl Memory>) {
+    memory.hear(&ana(), &heard("a", 5)).await.unwrap();
+    memory.hear(&ana(), &heard("b", 7)).await.unwrap();
+    // One that was overtaken, by a crash or by another pod.
+    memory.hear(&ana(), &heard("a", 5)).await.unwrap();
+    assert_eq!(
+        memory.last_heard(&ana()).await.unwrap(),
+        Some(heard("b", 7))
+    );
+    assert_eq!(memory.last_heard(&ben()).await.unwrap(), None);
+    // What the session remembers is another thing.
+    assert_eq!(memory.recall(&ana()).await.unwrap(), Recollection::default());
 }

@@ -8,8 +8,10 @@
 //!
 //! The argument is called once a test, and gives a store that nobody else uses.
 
+pub mod attachments;
 pub mod bond;
 pub mod chronicle;
+pub mod contacts;
 pub mod echoes;
 pub mod imprint;
 pub mod inbox;
@@ -37,6 +39,7 @@ macro_rules! behaviours {
 }
 pub(crate) use behaviours;
 pub(crate) use {
+    attachments::attachments_suite, contacts::contacts_suite,
     bond::bond_suite, chronicle::chronicle_suite, echoes::echoes_suite, imprint::imprint_suite,
     inbox::inbox_suite, lore::lore_suite, memory::memory_suite, rite::rite_suite,
     vigil::vigil_suite,
@@ -73,6 +76,7 @@ pub fn pulse(name: &str) -> Pulse {
         content: Content::text(format!("text of {name}\n\0 …")),
         received_at: Timestamp::from_microsecond(1_700_000_000_123_456).unwrap(),
         reply_to: serde_json::json!({ "to": "ana", "thread": 7 }),
+        resumes: None,
     }
 }
 

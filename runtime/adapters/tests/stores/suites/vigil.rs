@@ -12,7 +12,7 @@ use eywa_weave::{
     SessionKey, StoreError,
     ports::{
         bond::Fence,
-        vigil::{Permit, Phase, Target, Vigil, Watch},
+        vigil::{Permit, Phase, ReleaseReason, Target, Vigil, Watch},
     },
 };
 use jiff::Timestamp;
@@ -40,6 +40,8 @@ macro_rules! vigil_suite {
                 giving_back_lets_the_spirit_speak,
                 giving_back_what_no_human_has_changes_nothing,
                 unanswered_pulses_are_counted_once_while_a_human_has_it,
+                a_humans_answer_leaves_nothing_unanswered,
+                why_it_was_given_back_is_kept_until_the_next_takeover,
                 a_new_takeover_counts_from_zero,
                 a_takeover_of_everyone_silences_every_session,
                 a_takeover_of_everyone_waits_for_every_session,
@@ -48,6 +50,7 @@ macro_rules! vigil_suite {
                 times_are_kept_to_the_millisecond,
                 nobody_speaks_once_a_session_is_active,
                 nobody_speaks_once_everyone_is_active,
+                what_people_have_or_are_asked_to_take_is_listed,
             ]
         );
     };
@@ -119,7 +122,7 @@ pub async fn a_spirit_asks_for_a_human_once(vigil: Arc<impl Vigil>) {
 pub async fn asking_for_a_human_who_is_there_changes_nothing(vigil: Arc<impl Vigil>) {
     let active = takes(&vigil, &own()).await;
     assert_eq!(vigil.request(&own(), "again", at(3)).await.unwrap(), active);
-    vigil.release(&own(), BY, at(4)).await.unwrap();
+    vigil.release(&own(), BY, ReleaseReason::Human, at(4)).await.unwrap();
     assert_eq!(
         vigil.request(&own(), "again", at(5)).await.unwrap().phase,
         Phase::Requested
@@ -270,7 +273,7 @@ pub async fn an_older_bond_cannot_end_a_newer_ones_permit(vigil: Arc<impl Vigil>
 pub async fn giving_back_lets_the_spirit_speak(vigil: Arc<impl Vigil>) {
     takes(&vigil, &own()).await;
     let released = vigil
-        .release(&own(), "ben@cafe.example", at(5))
+        .release(&own(), "ben@cafe.example", ReleaseReason::Human, at(5))
         .await
         .unwrap();
     let expected = Watch {
@@ -279,6 +282,7 @@ pub async fn giving_back_lets_the_spirit_speak(vigil: Arc<impl Vigil>) {
         since: Some(at(1)),
         released_at: Some(at(5)),
         released_by: "ben@cafe.example".into(),
+        release_reason: Some(ReleaseReason::Human),
         ..Watch::default()
     };
     assert_eq!(released, expected);
@@ -288,15 +292,15 @@ pub async fn giving_back_lets_the_spirit_speak(vigil: Arc<impl Vigil>) {
 
 pub async fn giving_back_what_no_human_has_changes_nothing(vigil: Arc<impl Vigil>) {
     assert_eq!(
-        vigil.release(&own(), BY, at(1)).await.unwrap(),
+        vigil.release(&own(), BY, ReleaseReason::Human, at(1)).await.unwrap(),
         Watch::default()
     );
     let asked = vigil.request(&own(), "help", at(1)).await.unwrap();
-    assert_eq!(vigil.release(&own(), BY, at(2)).await.unwrap(), asked);
+    assert_eq!(vigil.release(&own(), BY, ReleaseReason::Human, at(2)).await.unwrap(), asked);
     // And one that is being taken over is given back.
     vigil.take_over(&own(), BY, at(3)).await.unwrap();
     assert_eq!(
-        vigil.release(&own(), BY, at(4)).await.unwrap().phase,
+        vigil.release(&own(), BY, ReleaseReason::Human, at(4)).await.unwrap().phase,
         Phase::Released
     );
 }
@@ -313,10 +317,43 @@ pub async fn unanswered_pulses_are_counted_once_while_a_human_has_it(vigil: Arc<
     assert_eq!((watch.unanswered, watch.last_pulse_at), (2, Some(at(4))));
 }
 
+pub async fn a_humans_answer_leaves_nothing_unanswered(vigil: Arc<impl Vigil>) {
+    vigil.answered(&ana()).await.unwrap();
+    assert_eq!(vigil.state(&own()).await.unwrap(), Watch::default());
+    takes(&vigil, &own()).await;
+    vigil.note(&ana(), &id("a"), at(3)).await.unwrap();
+    vigil.answered(&ana()).await.unwrap();
+    // The same Pulse again, after a crash, is answered as well.
+    vigil.note(&ana(), &id("a"), at(4)).await.unwrap();
+    assert_eq!(vigil.watch(&ana()).await.unwrap().unanswered, 0);
+    vigil.note(&ana(), &id("b"), at(5)).await.unwrap();
+    vigil.answered(&ben()).await.unwrap();
+    let watch = vigil.watch(&ana()).await.unwrap();
+    assert_eq!((watch.unanswered, watch.last_pulse_at), (1, Some(at(5))));
+    let released = vigil
+        .release(&own(), BY, ReleaseReason::Human, at(6))
+        .await
+        .unwrap();
+    assert_eq!(released.unanswered, 0);
+}
+
+pub async fn why_it_was_given_back_is_kept_until_the_next_takeover(vigil: Arc<impl Vigil>) {
+    for reason in [
+        ReleaseReason::Human,
+        ReleaseReason::Idle,
+        ReleaseReason::User,
+    ] {
+        assert_eq!(takes(&vigil, &own()).await.release_reason, None);
+        let released = vigil.release(&own(), "", reason, at(4)).await.unwrap();
+        assert_eq!(released.release_reason, Some(reason));
+        assert_eq!(vigil.state(&own()).await.unwrap(), released);
+    }
+}
+
 pub async fn a_new_takeover_counts_from_zero(vigil: Arc<impl Vigil>) {
     takes(&vigil, &own()).await;
     vigil.note(&ana(), &id("a"), at(3)).await.unwrap();
-    vigil.release(&own(), BY, at(4)).await.unwrap();
+    vigil.release(&own(), BY, ReleaseReason::Human, at(4)).await.unwrap();
     let again = vigil
         .take_over(&own(), "ben@cafe.example", at(5))
         .await
@@ -344,7 +381,7 @@ pub async fn a_takeover_of_everyone_silences_every_session(vigil: Arc<impl Vigil
         vigil.settle(&Target::Everyone, at(2)).await.unwrap().phase,
         Phase::Active
     );
-    vigil.release(&Target::Everyone, BY, at(3)).await.unwrap();
+    vigil.release(&Target::Everyone, BY, ReleaseReason::Human, at(3)).await.unwrap();
     speaks(&vigil, &ana(), 1, LONG).await;
     // The session itself was never taken.
     assert_eq!(vigil.watch(&ana()).await.unwrap(), Watch::default());
@@ -457,10 +494,45 @@ async fn nobody_speaks_once_active(vigil: Arc<impl Vigil + 'static>, target: Tar
         for weave in weaves {
             weave.await.unwrap();
         }
-        vigil.release(&target, BY, at(3)).await.unwrap();
+        vigil.release(&target, BY, ReleaseReason::Human, at(3)).await.unwrap();
     }
     assert!(
         heard.load(SeqCst) > 100,
         "too few spoke for this to say anything"
     );
+}
+
+pub async fn what_people_have_or_are_asked_to_take_is_listed(vigil: Arc<impl Vigil>) {
+    let (ana, ben) = (own(), Target::Session(ben()));
+    let open = async || {
+        let mut open = vigil.open(9).await.unwrap();
+        open.sort_by_key(|(target, _)| target.to_string());
+        open.into_iter()
+            .map(|(target, watch)| (target, watch.phase))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(open().await, []);
+    vigil.request(&ana, "help", at(0)).await.unwrap();
+    vigil.take_over(&ben, BY, at(0)).await.unwrap();
+    vigil
+        .take_over(&Target::Everyone, BY, at(0))
+        .await
+        .unwrap();
+    vigil.settle(&ben, at(0)).await.unwrap();
+    assert_eq!(
+        open().await,
+        [
+            (Target::Everyone, Phase::TakingOver),
+            (ana.clone(), Phase::Requested),
+            (ben.clone(), Phase::Active),
+        ]
+    );
+    assert_eq!(vigil.open(1).await.unwrap().len(), 1);
+    for target in [&ben, &Target::Everyone] {
+        vigil
+            .release(target, BY, ReleaseReason::Human, at(1))
+            .await
+            .unwrap();
+    }
+    assert_eq!(open().await, [(ana, Phase::Requested)]);
 }

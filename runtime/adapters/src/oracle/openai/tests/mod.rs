@@ -89,6 +89,7 @@ fn call(id: &str, name: &str, arguments: Value) -> ToolCall {
         id: id.to_owned(),
         name: name.to_owned(),
         arguments,
+        sealed: None,
     }
 }
 
@@ -99,6 +100,7 @@ fn question<'a>(turns: &'a [Turn], tools: &'a [Arc<ToolSpec>]) -> Question<'a> {
         tools,
         temperature: None,
         max_tokens: None,
+        effort: None,
     }
 }
 

@@ -28,6 +28,7 @@ async fn an_answer_comes_with_its_usage_and_the_requests_id() {
             input: 120,
             output: 8,
             cached: 64,
+            cache_write: 0,
         },
         request_id: Some("req_7".into()),
     };
@@ -84,7 +85,7 @@ async fn a_call_without_an_id_gets_one() {
 
 #[tokio::test]
 async fn a_tool_is_called_by_the_name_it_has_here() {
-    let wire = super::super::request::wire_name("shop.refund").into_owned();
+    let wire = crate::oracle::wire::names::wire_name("shop.refund").into_owned();
     let message =
         json!({"tool_calls": [{"id": "c", "function": {"name": wire, "arguments": "{}"}}]});
     let server =
@@ -148,7 +149,7 @@ async fn what_is_no_chat_completion_is_malformed() {
 #[tokio::test]
 async fn an_answer_beyond_the_limit_is_not_read() {
     let server = stand_in(ResponseTemplate::new(200).set_body_raw(
-        vec![b' '; super::super::LONGEST_ANSWER + 1],
+        vec![b' '; crate::oracle::wire::LONGEST_ANSWER + 1],
         "application/json",
     ))
     .await;

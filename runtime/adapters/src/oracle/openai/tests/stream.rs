@@ -61,6 +61,7 @@ async fn text_is_heard_as_it_comes_and_the_reply_holds_the_whole() {
             input: 9,
             output: 3,
             cached: 4,
+            cache_write: 0,
         },
         request_id: Some("req_8".into()),
     };

@@ -1,0 +1,97 @@
+//! Rite objects that are in a cluster.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use eywa_crds::{Rite as RiteObject, rite::RiteStatus};
+use eywa_weave::SpiritName;
+use kube::{
+    Api, Client,
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::ledger::{Made, RiteObjects};
+use crate::vigils::{
+    Change, ObjectsError, Published,
+    kubernetes::{FIELD_MANAGER, follow, in_time, unreachable},
+};
+
+/// The Rite objects of one namespace.
+pub struct ClusterRites {
+    api: Api<RiteObject>,
+}
+
+impl ClusterRites {
+    /// Those of `namespace`.
+    pub fn new(client: Client, namespace: &str) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+        }
+    }
+
+    /// Follows the Rites of `spirit` for as long as somebody listens. When the API server is away, says nothing and comes
+    /// back to it with growing pauses; then tells all that there are.
+    pub fn follow(self: &Arc<Self>, spirit: &SpiritName) -> mpsc::Receiver<Change<RiteObject>> {
+        follow(self.api.clone(), spirit)
+    }
+}
+
+#[async_trait]
+impl RiteObjects for ClusterRites {
+    async fn make(&self, object: &RiteObject) -> Result<Made, ObjectsError> {
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        match in_time(self.api.create(&params, object)).await? {
+            Ok(_) => Ok(Made::There),
+            Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(Made::There),
+            // Such as a session whose name is too long for an object.
+            Err(kube::Error::Api(refusal)) if [400, 413, 422].contains(&refusal.code) => {
+                Ok(Made::Impossible)
+            }
+            Err(error) => Err(unreachable(error)),
+        }
+    }
+
+    async fn publish(
+        &self,
+        object: &RiteObject,
+        status: &RiteStatus,
+    ) -> Result<Published, ObjectsError> {
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let patch = json!({
+            "apiVersion": format!("{}/{}", eywa_crds::GROUP, eywa_crds::VERSION),
+            "kind": "Rite",
+            // With the version the API server refuses to write over anything newer.
+            "metadata": {"name": name, "resourceVersion": object.metadata.resource_version},
+            "status": status,
+        });
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        match in_time(self.api.patch_status(name, &params, &Patch::Apply(&patch))).await? {
+            Ok(_) => Ok(Published::Written),
+            Err(kube::Error::Api(refusal)) if [404, 409].contains(&refusal.code) => {
+                Ok(Published::Outdated)
+            }
+            Err(error) => Err(unreachable(error)),
+        }
+    }
+
+    async fn delete(&self, object: &RiteObject) -> Result<(), ObjectsError> {
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: object.metadata.uid.clone(),
+                resource_version: object.metadata.resource_version.clone(),
+            }),
+            ..DeleteParams::default()
+        };
+        match in_time(self.api.delete(name, &params)).await? {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(refusal)) if [404, 409].contains(&refusal.code) => Ok(()),
+            Err(error) => Err(unreachable(error)),
+        }
+    }
+}
