@@ -43,7 +43,7 @@ pub(crate) enum Refused {
     },
     /// The human's words may be said only in a conversation that the human has.
     #[error(
-        "{session} of {spirit} is not yours: {}; take it over first: {command} takeover --spirit {spirit} '{session}'",
+        "you do not have {session} of {spirit}: {} To take it over: {command} takeover --spirit {spirit} '{session}'",
         safe::line(why)
     )]
     NotTaken {
@@ -151,9 +151,9 @@ fn quoted(word: &str) -> String {
 
 /// What the process says by its end: 0 done, 1 failed, 2 used wrongly, 3 refused.
 pub(crate) fn exit(error: &anyhow::Error) -> ExitCode {
-    if error.chain().any(|cause| cause.is::<Refused>()) {
+    if error.chain().any(<dyn std::error::Error>::is::<Refused>) {
         ExitCode::from(3)
-    } else if error.chain().any(|cause| cause.is::<Misused>()) {
+    } else if error.chain().any(<dyn std::error::Error>::is::<Misused>) {
         ExitCode::from(2)
     } else {
         ExitCode::FAILURE

@@ -8,7 +8,8 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read},
+    io::{BufRead as _, BufReader, Read, Write as _},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::mpsc,
@@ -50,6 +51,8 @@ struct Machine {
 /// A running `eywa up`. Killed when it is dropped.
 struct Up {
     child: Child,
+    /// The line with the desk's link.
+    desk: String,
     lines: mpsc::Receiver<String>,
 }
 
@@ -97,7 +100,12 @@ impl Machine {
         let told = send.clone();
         thread::spawn(move || relay(out, &told));
         thread::spawn(move || relay(err, &send));
-        let up = Up { child, lines };
+        let mut up = Up {
+            child,
+            desk: String::new(),
+            lines,
+        };
+        up.desk = up.says("#login=");
         up.says("Ctrl-C stops");
         up
     }
@@ -149,6 +157,20 @@ impl Drop for Up {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a request to a server of this machine, and gives the whole answer.
+fn request(address: &str, head: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "{head}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 /// Tells every line, until nobody listens or there are no more.
@@ -239,6 +261,53 @@ fn a_takeover_outlives_a_process_that_is_killed() {
 }
 
 #[test]
+fn the_desk_s_link_opens_it_once_and_on_this_machine_alone() {
+    let machine = Machine::new();
+    let up = machine.up();
+    assert_eq!(machine.chat("hello"), "parrot: Hello yourself.\n");
+    let link = up.desk.split_once("http://").unwrap().1;
+    let (address, code) = link.split_once("/#login=").unwrap();
+    let code = code.split_whitespace().next().unwrap();
+    let head = |what: &str, host: &str| format!("{what} HTTP/1.1\r\nhost: {host}");
+    let login = || {
+        let body = format!(r#"{{"code": "{code}"}}"#);
+        request(address, &head("POST /api/login", address), &body)
+    };
+    let answer = login();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let token = answer.rsplit_once(r#""token":""#).unwrap().1;
+    let token = token.split('"').next().unwrap();
+    assert!(login().starts_with("HTTP/1.1 401"), "a code works once");
+    up.says("#login=");
+
+    let list = |host: &str| {
+        let head = head("GET /api/conversations", host);
+        request(
+            address,
+            &format!("{head}\r\nauthorization: Bearer {token}"),
+            "",
+        )
+    };
+    let listed = list(address);
+    assert!(listed.contains("Hello yourself."), "{listed}");
+    assert!(list("evil.example").starts_with("HTTP/1.1 421"));
+
+    let elsewhere = machine
+        .eywa()
+        .args(["up", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .args(["--desk", "0.0.0.0:0"])
+        .arg(machine.spirits())
+        .output()
+        .unwrap();
+    assert!(!elsewhere.status.success());
+    assert!(
+        said(&elsewhere).contains("loopback"),
+        "{}",
+        said(&elsewhere)
+    );
+}
+
+#[test]
 fn two_at_a_time_on_one_folder_are_told_apart() {
     let machine = Machine::new();
     let _up = machine.up();
@@ -290,4 +359,44 @@ fn the_barista_of_the_examples_is_sound() {
         .output()
         .unwrap();
     assert!(checked.status.success(), "{}", said(&checked));
+}
+
+#[test]
+fn a_person_attends_to_a_conversation_with_commands_alone() {
+    let machine = Machine::new();
+    let _up = machine.up();
+    let attends = |arguments: &[&str]| machine.eywa().args(arguments).output().unwrap();
+    assert_eq!(machine.chat("hello"), "parrot: Hello yourself.\n");
+
+    let taken = attends(&["takeover", "web/you"]);
+    assert!(
+        said(&taken).starts_with("web/you of parrot is yours"),
+        "{}",
+        said(&taken)
+    );
+    assert!(
+        machine
+            .chat("my coffee is cold")
+            .starts_with("A human has this conversation.")
+    );
+    let listed = said(&attends(&["conversations", "--phase", "active"]));
+    let row = listed.lines().nth(1).unwrap_or_default();
+    assert!(
+        row.starts_with("parrot   web/you   you      Active"),
+        "{listed}"
+    );
+    let refused = attends(&["reply", "web/you", "A new one is coming."]);
+    assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
+    assert!(said(&refused).contains("no replyUrl"), "{}", said(&refused));
+
+    let released = attends(&["release", "web/you"]);
+    assert_eq!(said(&released), "web/you of parrot is the agent's again\n");
+    assert_eq!(machine.chat("hello"), "parrot: Hello yourself.\n");
+    let not_yours = attends(&["reply", "web/you", "still me"]);
+    assert_eq!(not_yours.status.code(), Some(3), "{}", said(&not_yours));
+
+    let pulses = said(&attends(&["conversations", "-o", "json"]));
+    assert!(pulses.contains("\"lastFrom\": \"agent\""), "{pulses}");
+    let unheard_of = attends(&["trace", "web/unheard-of"]);
+    assert_eq!(unheard_of.status.code(), Some(1), "{}", said(&unheard_of));
 }

@@ -18,7 +18,10 @@ use crate::{
     duration::Duration,
     reference::SecretKeyRef,
     script::Script,
-    spirit::{MediaSettings, TemplateSettings, BondSettings, Effort, HttpMethod, Limits, MemorySettings, PathfinderSettings, RiteRule, ShownAttachments, VigilSettings},
+    spirit::{
+        BondSettings, Effort, HttpMethod, Limits, MediaSettings, MemorySettings,
+        PathfinderSettings, RiteRule, ShownAttachments, TemplateSettings, VigilSettings,
+    },
 };
 
 /// The version of this format. A runtime refuses another.
@@ -543,7 +546,7 @@ pub struct CompiledVoice {
 #[serde(rename_all = "camelCase")]
 pub enum CompiledChannel {
     /// A number of the WhatsApp Cloud API.
-    Whatsapp(CompiledWhatsApp),
+    Whatsapp(Box<CompiledWhatsApp>),
     /// Plain HTTP.
     Http(CompiledHttp),
 }

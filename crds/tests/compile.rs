@@ -183,9 +183,15 @@ fn a_rite_that_guards_no_action_is_found_where_that_can_be_known() {
     let config = compiled(with_conduits.clone());
     let rule = &config.front().unwrap().rites[0];
     assert_eq!(rule.timeout.to_string(), "15m");
-    assert!(rule.holds_for("place_order") && rule.holds_for("refund") && !rule.holds_for("refunds"));
+    assert!(
+        rule.holds_for("place_order") && rule.holds_for("refund") && !rule.holds_for("refunds")
+    );
     let revision = |value| compiled(value).front().unwrap().revision();
-    assert_ne!(revision(with_conduits), revision(whole()), "what waits changes what a Spirit is");
+    assert_ne!(
+        revision(with_conduits),
+        revision(whole()),
+        "what waits changes what a Spirit is"
+    );
 }
 
 #[test]
@@ -326,11 +332,19 @@ fn state_is_kept_where_the_spirit_says_else_where_the_admin_says_else_nowhere() 
     });
     assert_eq!(
         stores(true, DefaultStores::Redis(charts.clone())),
-        Ok(StoresConfig::Redis { urls: own, ca: None, mongo: None })
+        Ok(StoresConfig::Redis {
+            urls: own,
+            ca: None,
+            mongo: None
+        })
     );
     assert_eq!(
         stores(false, DefaultStores::Redis(charts.clone())),
-        Ok(StoresConfig::Redis { urls: charts, ca: None, mongo: None })
+        Ok(StoresConfig::Redis {
+            urls: charts,
+            ca: None,
+            mongo: None
+        })
     );
     assert_eq!(
         stores(true, DefaultStores::Embedded),
@@ -386,4 +400,109 @@ fn a_spirit_may_use_less_of_a_conduit_than_it_lets_through() {
 fn a_configuration_of_another_version_is_refused_as_such() {
     let error = RuntimeConfig::from_json(r#"{"version": 2, "elsewhere": true}"#).unwrap_err();
     assert!(error.to_string().contains("version 2"), "{error}");
+}
+
+/// Where requests must not go, however it is written. Cases of OWASP's cheat sheet on server-side request forgery and of
+/// RFC 6890's special-purpose addresses.
+const FORBIDDEN: [&str; 26] = [
+    "file:///etc/passwd",
+    "gopher://api.example/",
+    "ftp://api.example/",
+    "https://user@api.example/",
+    "http://localhost/",
+    "http://127.1/",
+    "http://2130706433/",
+    "http://0177.0.0.1/",
+    "http://0x7f000001/",
+    "http://0.0.0.0/",
+    "http://[::]/",
+    "http://[::1]/",
+    "http://[::ffff:127.0.0.1]/",
+    "http://[::ffff:169.254.169.254]/",
+    "http://[64:ff9b::a9fe:a9fe]/",
+    "http://[2002:a9fe:a9fe::]/",
+    "http://[2001:0:a9fe:a9fe::]/",
+    "http://[fe80::1]/",
+    "http://[fc00::1]/",
+    "http://10.0.0.1/",
+    "http://100.64.0.1/",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://169.254.170.2/",
+    "http://100.100.100.200/",
+    "http://shop.other.svc/",
+    "http://shop.other.svc.cluster.local/",
+];
+
+#[test]
+fn every_place_that_takes_a_url_refuses_every_address_that_must_not_be_reached() {
+    let places = [
+        "/oracle/baseUrl",
+        "/fallbacks/0/baseUrl",
+        "/voices/0/whatsapp/graphUrl",
+        "/voices/1/http/replyUrl",
+        "/scouts/0/http/url",
+        "/actions/0/http/url",
+        "/vigil/notify/url",
+    ];
+    for url in FORBIDDEN {
+        for place in places {
+            let problems = problems(|spec, _| {
+                let (parent, field) = place.rsplit_once('/').unwrap();
+                let parent = spec.pointer_mut(parent);
+                parent.unwrap_or_else(|| panic!("there is no {place}"))[field] = json!(url);
+            });
+            let field = place
+                .replace('/', ".")
+                .replace(".0.", "[0].")
+                .replace(".1.", "[1].");
+            assert!(
+                problems.iter().any(|problem| {
+                    matches!(problem.reason.as_str(), "AddressNotAllowed" | "UrlInvalid")
+                        && problem.field.ends_with(&field)
+                }),
+                "{url} at {place}: {problems:?}"
+            );
+        }
+        let around = around();
+        let refused = compile_conduit(&conduit("x", json!({"url": url})), &around).unwrap_err();
+        assert_eq!(refused[0].condition, ConditionType::Accepted, "{url}");
+    }
+}
+
+#[test]
+fn a_whatsapp_voice_takes_pictures_and_types_unless_it_says_otherwise() {
+    let channel = |whatsapp: Value| {
+        let mut spirit = whole();
+        let fields = whatsapp.as_object().cloned().unwrap_or_default();
+        spirit["voices"][0]["whatsapp"]
+            .as_object_mut()
+            .unwrap()
+            .extend(fields);
+        let config = compiled(spirit);
+        serde_json::to_value(&config.spirits["barista"].voices[0]).unwrap()["whatsapp"].clone()
+    };
+    let plain = channel(json!({}));
+    assert_eq!(plain["typing"], true);
+    assert_eq!(plain["listLabel"], "Options");
+    assert_eq!(plain["media"]["maxBytes"], 16 * 1024 * 1024);
+    assert_eq!(plain["media"]["types"][0], "image/*");
+    assert!(plain.get("template").is_none());
+    let whole = channel(json!({
+        "typing": false,
+        "media": {"types": ["application/pdf"]},
+        "template": {"name": "reply_waiting", "language": "pt_BR", "carriesText": true},
+        "listLabel": "Escolha",
+    }));
+    assert_eq!(
+        (&whole["typing"], &whole["listLabel"]),
+        (&json!(false), &json!("Escolha"))
+    );
+    assert_eq!(
+        whole["template"],
+        json!({"name": "reply_waiting", "language": "pt_BR", "carriesText": true})
+    );
+    assert_eq!(
+        whole["media"],
+        json!({"maxBytes": 16 * 1024 * 1024, "types": ["application/pdf"]})
+    );
 }

@@ -6,6 +6,7 @@ mod features;
 mod generate;
 mod images;
 mod krew;
+mod page;
 mod paths;
 mod process;
 mod suites;

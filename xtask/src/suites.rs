@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::{cluster, features, generate, images, paths, process, tools};
+use crate::{cluster, features, generate, images, page, paths, process, tools};
 
 /// What takes minutes to build and is not Rust, being built beside what is.
 type Programs = JoinHandle<Result<OsString>>;
@@ -44,7 +44,10 @@ pub fn ci(arguments: &[String]) -> Result<()> {
         )
     })?;
     phase("each feature alone", || features::task(&[]))?;
-    phase("generated files", || generate::task(&["--check".into()]))?;
+    phase("generated files", || {
+        generate::task(&["--check".into()])?;
+        page::check()
+    })?;
     every_suite(servers, programs)
 }
 
@@ -64,6 +67,7 @@ fn every_suite(servers: Servers, programs: Programs) -> Result<()> {
         ];
         process::run(paths::cargo().args(every))
     })?;
+    phase("the desk's page", page::test)?;
     phase("images", || images::task(&[]))?;
     let path = phase("programs for the cluster", || {
         programs

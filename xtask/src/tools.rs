@@ -42,7 +42,10 @@ pub const IMAGES: [Tool; 3] = [
 ];
 
 /// Real servers that the suites start by themselves.
-pub const SERVERS: [Tool; 3] = [
+pub const SERVERS: [Tool; 6] = [
+    tool("chromium", "chromium"),
+    tool("node", "nodejs"),
+    tool("npm", "npm"),
     tool("prometheus", "prometheus"),
     tool("promtool", "prometheus"),
     tool("redis-server", "redis-server"),

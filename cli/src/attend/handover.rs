@@ -91,7 +91,10 @@ impl Takeover {
                     )
                     .into());
                 }
-                let body = json!({"reason": self.reason});
+                let body = self
+                    .reason
+                    .as_ref()
+                    .map_or_else(|| json!({}), |reason| json!({"reason": reason}));
                 let answer = desk.post(&subject.path("takeover"), &body).await;
                 let taken = explained(&place, &subject, "take over", answer).await?;
                 (until_active(desk, &subject, taken, within).await?, false)

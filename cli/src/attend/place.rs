@@ -95,6 +95,7 @@ fn known_token(url: &Url) -> Option<SecretString> {
 }
 
 /// Where a command acts.
+#[derive(Clone)]
 pub(crate) enum Place {
     /// On an `eywa up`.
     Local(Desk),

@@ -158,7 +158,10 @@ impl Verdict {
                 let rites = local(&place, desk, reach.spirit.as_deref()).await?;
                 let rite = named(&rites, &self.rite)?;
                 let path = ["rites", &rite.spirit, &rite.id, "decision"];
-                let body = json!({"decision": decision, "comment": comment});
+                let mut body = json!({"decision": decision});
+                if let Some(comment) = comment {
+                    body["comment"] = comment.into();
+                }
                 let document = match desk.post(&path, &body).await {
                     Ok(document) => document,
                     Err(DeskError::Conflict { detail, problem }) => {

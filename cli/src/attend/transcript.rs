@@ -33,14 +33,6 @@ impl Style {
     pub(super) fn echo(&self, spirit: &str, session: &str, echo: &Echo) -> String {
         let mut shown = String::new();
         let at = echo.at.unwrap_or_default();
-        for finding in &echo.findings {
-            let found = format!(
-                "scout {} found: {}",
-                safe::line(&finding.scout),
-                safe::short(&finding.text, LONGEST)
-            );
-            self.aside(&mut shown, session, at, &found);
-        }
         let by = echo.by.as_deref().filter(|by| !by.is_empty());
         match echo.kind.as_str() {
             "user" => {
@@ -93,6 +85,14 @@ impl Style {
             }
             "rite" => self.aside(&mut shown, session, at, &rite_ended(echo)),
             _ => {}
+        }
+        for finding in &echo.findings {
+            let found = format!(
+                "scout {} found: {}",
+                safe::line(&finding.scout),
+                safe::short(&finding.text, LONGEST)
+            );
+            self.aside(&mut shown, session, at, &found);
         }
         shown
     }
@@ -172,7 +172,11 @@ fn rite_name(rite: &Rite) -> String {
 
 /// What became of a parked call.
 fn rite_ended(echo: &Echo) -> String {
-    let standing = safe::line(echo.standing.as_deref().unwrap_or("over")).to_lowercase();
+    let standing = match echo.standing.as_deref().unwrap_or("over") {
+        // The call was made, as somebody said yes to.
+        "Consumed" => "approved".to_owned(),
+        other => safe::line(other).to_lowercase(),
+    };
     let by = echo.by.as_deref().filter(|by| !by.is_empty());
     let by = by.map_or_else(String::new, |by| format!(" by {}", safe::line(by)));
     let (action, said) = echo.result.as_ref().map_or(("the action", ""), |result| {

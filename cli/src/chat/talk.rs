@@ -9,7 +9,7 @@ use eywa_guard::{
     GuardedClient, Policy, RequestError,
     http::{
         Method,
-        header::{HeaderMap, ACCEPT, CONTENT_TYPE, HeaderValue},
+        header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue},
     },
 };
 use eywa_runtime::http::Answer;
@@ -187,8 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_is_told_and_a_stream_without_an_end_is_one() {
-        let (_, answer) =
-            heard("event: error\ndata: {\"detail\":\"no model answered\"}\n\n").await;
+        let (_, answer) = heard("event: error\ndata: {\"detail\":\"no model answered\"}\n\n").await;
         assert_eq!(answer.unwrap_err().to_string(), "no model answered");
         let (pieces, answer) = heard("event: text\ndata: {\"text\":\"Hm\"}\n\n").await;
         assert_eq!(pieces, ["Hm"]);

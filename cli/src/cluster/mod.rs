@@ -21,7 +21,10 @@ use tokio::time::timeout;
 
 pub(crate) use self::bearer::Bearer;
 use self::forward::Forward;
-use crate::refusal::{NotAllowed, Refused};
+use crate::{
+    name,
+    refusal::{NotAllowed, Refused},
+};
 
 /// How long one call of the Kubernetes API may take.
 const CALL: Duration = Duration::from_secs(30);
@@ -255,9 +258,7 @@ async fn config(flags: &ClusterFlags) -> Result<Config> {
             // In a pod, its ServiceAccount.
             Err(error) => match Config::incluster() {
                 Ok(config) if flags.context.is_none() => return Ok(config),
-                _ => return Err(error).context(
-                    "no eywa up is running for you, and there is no kubeconfig either: start `eywa up DIR`, or set KUBECONFIG",
-                ),
+                _ => return Err(without_a_cluster(&error)),
             },
         },
     };
@@ -268,6 +269,17 @@ async fn config(flags: &ClusterFlags) -> Result<Config> {
     Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
         .context("the kubeconfig cannot be used")
+}
+
+/// There is no cluster to go to. The errors of kube tell their causes themselves.
+fn without_a_cluster(error: &dyn std::error::Error) -> anyhow::Error {
+    if name::is_plugin() {
+        anyhow!("there is no kubeconfig that can be read; set KUBECONFIG: {error}")
+    } else {
+        anyhow!(
+            "no eywa up is running for you, and there is no kubeconfig either: start `eywa up DIR`, or set KUBECONFIG: {error}"
+        )
+    }
 }
 
 /// Who the API server says was refused: its message begins with `… is forbidden: User "…" cannot …`.

@@ -105,10 +105,7 @@ impl Cluster {
                 return self.until_taken(subject, &ordered, &me, order.within).await;
             }
         }
-        bail!(
-            "{} was edited by others each time before it could be taken over; try again",
-            subject
-        )
+        bail!("{subject} was edited by others each time before it could be taken over; try again")
     }
 
     /// Gives a conversation back, and waits until the agent has it. In another's place only with `force`; a whole Spirit
@@ -145,10 +142,7 @@ impl Cluster {
                 return self.until_given_back(subject, &ordered, order.within).await;
             }
         }
-        bail!(
-            "{} was edited by others each time before it could be given back; try again",
-            subject
-        )
+        bail!("{subject} was edited by others each time before it could be given back; try again")
     }
 
     /// The Vigil about exactly this conversation. Of two, the older counts.

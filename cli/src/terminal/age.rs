@@ -7,17 +7,20 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 const YEAR: i64 = 365 * DAY;
 
+/// A unit: its seconds, and its name.
+type Unit = (i64, &'static str);
+
 /// Up to which age (in seconds) which unit is shown, and whether the next smaller one is, too.
-const SCALE: [(i64, i64, &str, Option<(i64, &str)>); 9] = [
-    (2 * MINUTE, 1, "s", None),
-    (10 * MINUTE, MINUTE, "m", Some((1, "s"))),
-    (3 * HOUR, MINUTE, "m", None),
-    (8 * HOUR, HOUR, "h", Some((MINUTE, "m"))),
-    (2 * DAY, HOUR, "h", None),
-    (8 * DAY, DAY, "d", Some((HOUR, "h"))),
-    (2 * YEAR, DAY, "d", None),
-    (8 * YEAR, YEAR, "y", Some((DAY, "d"))),
-    (i64::MAX, YEAR, "y", None),
+const SCALE: [(i64, Unit, Option<Unit>); 9] = [
+    (2 * MINUTE, (1, "s"), None),
+    (10 * MINUTE, (MINUTE, "m"), Some((1, "s"))),
+    (3 * HOUR, (MINUTE, "m"), None),
+    (8 * HOUR, (HOUR, "h"), Some((MINUTE, "m"))),
+    (2 * DAY, (HOUR, "h"), None),
+    (8 * DAY, (DAY, "d"), Some((HOUR, "h"))),
+    (2 * YEAR, (DAY, "d"), None),
+    (8 * YEAR, (YEAR, "y"), Some((DAY, "d"))),
+    (i64::MAX, (YEAR, "y"), None),
 ];
 
 /// This age in a few characters, such as `5m12s`. A clock that is a little behind is forgiven.
@@ -28,7 +31,7 @@ pub(crate) fn age(age: SignedDuration) -> String {
     }
     let seconds = seconds.max(0);
     let mut scale = SCALE.iter();
-    let Some((_, unit, name, finer)) = scale.find(|(below, ..)| seconds < *below) else {
+    let Some((_, (unit, name), finer)) = scale.find(|(below, ..)| seconds < *below) else {
         return "<invalid>".to_owned();
     };
     let (whole, rest) = (seconds / unit, seconds % unit);

@@ -33,7 +33,9 @@ impl Board {
         let (follower, changes) = mpsc::channel(64);
         let rites = {
             let mut state = self.lock();
-            state.followers.retain(|(_, follower)| !follower.is_closed());
+            state
+                .followers
+                .retain(|(_, follower)| !follower.is_closed());
             state.followers.push((spirit.to_owned(), follower.clone()));
             let rites = state.rites.values();
             rites
@@ -55,7 +57,10 @@ impl State {
     fn put(&mut self, rite: Rite) {
         let name = rite.metadata.name.clone().unwrap_or_default();
         self.rites.insert(name, rite.clone());
-        self.tell(&rite.spec.spirit_ref.name, &Change::Set(Box::new(rite.clone())));
+        self.tell(
+            &rite.spec.spirit_ref.name,
+            &Change::Set(Box::new(rite.clone())),
+        );
     }
 
     fn tell(&self, spirit: &str, change: &Change<Rite>) {

@@ -4,8 +4,9 @@ use std::{path::Path, sync::Arc};
 
 use anyhow::Result;
 use eywa_adapters::{
-    attachments::RedbAttachments, bond::InMemoryBond, contacts::RedbContacts, chronicle::RedbChronicle, echoes::RedbEchoes, inbox::RedbInbox,
-    memory::RedbMemory, redb::Redb, rite::RedbRites, vigil::RedbVigil,
+    attachments::RedbAttachments, bond::InMemoryBond, chronicle::RedbChronicle,
+    contacts::RedbContacts, echoes::RedbEchoes, inbox::RedbInbox, memory::RedbMemory, redb::Redb,
+    rite::RedbRites, vigil::RedbVigil,
 };
 use eywa_runtime::wiring::Stores;
 

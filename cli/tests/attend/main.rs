@@ -9,6 +9,7 @@
 
 mod by_cluster;
 mod by_desk;
+mod by_front;
 mod cluster;
 mod completion;
 mod desk;

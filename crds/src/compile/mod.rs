@@ -30,7 +30,8 @@ use crate::{
     conduit::Conduit,
     expression::When,
     runtime_config::{
-        CompiledConduit, CompiledMongo, RUNTIME_CONFIG_VERSION, RedisUrls, RuntimeConfig, SecretFile, StoresConfig,
+        CompiledConduit, CompiledMongo, RUNTIME_CONFIG_VERSION, RedisUrls, RuntimeConfig,
+        SecretFile, StoresConfig,
     },
     spirit::{Spirit, SpiritSpec},
 };
@@ -215,9 +216,15 @@ fn stores(
             return None;
         }
     };
-    let ca = spec.stores.as_ref().and_then(|stores| stores.redis.ca.as_ref());
+    let ca = spec
+        .stores
+        .as_ref()
+        .and_then(|stores| stores.redis.ca.as_ref());
     let ca = ca.map(|ca| SecretFile::from(&ca.secret_ref));
-    let mongo = spec.stores.as_ref().and_then(|stores| stores.mongo.as_ref());
+    let mongo = spec
+        .stores
+        .as_ref()
+        .and_then(|stores| stores.mongo.as_ref());
     let mongo = mongo.map(|mongo| CompiledMongo {
         url: SecretFile::from(&mongo.url.secret_ref),
         database: mongo.database.clone(),

@@ -14,9 +14,17 @@ use crate::{
     conduit::glob_matches,
     expression::When,
     reference::ConfigMapKeyRef,
-    runtime_config::{AnthropicOracle, Asked, CompiledAction, CompiledChannel, CompiledConduit, CompiledHttp, CompiledNotify, CompiledOracle, CompiledScout, CompiledSpirit, CompiledVigil, CompiledVoice, CompiledWhatsApp, BedrockAuth, BedrockOracle, GeminiOracle, OpenaiOracle, VertexaiOracle, ScriptedOracle, SecretFile},
+    runtime_config::{
+        AnthropicOracle, Asked, BedrockAuth, BedrockOracle, CompiledAction, CompiledChannel,
+        CompiledConduit, CompiledHttp, CompiledNotify, CompiledOracle, CompiledScout,
+        CompiledSpirit, CompiledVigil, CompiledVoice, CompiledWhatsApp, GeminiOracle, OpenaiOracle,
+        ScriptedOracle, SecretFile, VertexaiOracle,
+    },
     script::{CompiledScript, Script},
-    spirit::{Action, ConduitUse, Oracle, Provider, Scout, ShownAttachments, SpiritSpec, VigilSettings, Voice, WhatsAppVoice},
+    spirit::{
+        Action, ConduitUse, Oracle, Provider, Scout, ShownAttachments, SpiritSpec, VigilSettings,
+        Voice, WhatsAppVoice,
+    },
     template::{Template, Vocabulary},
 };
 
@@ -360,7 +368,7 @@ impl<'a> SpiritCompiler<'a> {
                         name: whatsapp.secret_ref.name.clone(),
                         key: key.to_owned(),
                     });
-                CompiledChannel::Whatsapp(CompiledWhatsApp {
+                CompiledChannel::Whatsapp(Box::new(CompiledWhatsApp {
                     phone_number_id: whatsapp.phone_number_id.clone(),
                     graph_url,
                     access_token,
@@ -370,7 +378,7 @@ impl<'a> SpiritCompiler<'a> {
                     media: whatsapp.media.clone(),
                     template: whatsapp.template.clone(),
                     list_label: whatsapp.list_label.clone(),
-                })
+                }))
             }
             (None, Some(http)) => {
                 let reply_url = http.reply_url.as_deref();
@@ -467,7 +475,11 @@ impl<'a> SpiritCompiler<'a> {
         }
         for (index, rule) in spec.rites.iter().enumerate() {
             for glob in &rule.actions {
-                if !spec.actions.iter().any(|action| glob_matches(glob, &action.name)) {
+                if !spec
+                    .actions
+                    .iter()
+                    .any(|action| glob_matches(glob, &action.name))
+                {
                     self.problems.push(
                         format!("spec.rites[{index}].actions"),
                         ProblemReason::SpecInvalid,

@@ -72,15 +72,24 @@ pub struct Oracle {
     pub base_url: Option<String>,
     /// The Google Cloud project whose models answer, by its id: for `vertexai`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 4, max = 63), regex(pattern = r"^[a-z0-9][-a-z0-9.:]*[a-z0-9]$"))]
+    #[schemars(
+        length(min = 4, max = 63),
+        regex(pattern = r"^[a-z0-9][-a-z0-9.:]*[a-z0-9]$")
+    )]
     pub project: Option<String>,
     /// The location of those models, such as `europe-west1`, `eu` or `global`: for `vertexai`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 40), regex(pattern = r"^[a-z]+(-[a-z]+[0-9]+)?$"))]
+    #[schemars(
+        length(min = 2, max = 40),
+        regex(pattern = r"^[a-z]+(-[a-z]+[0-9]+)?$")
+    )]
     pub location: Option<String>,
     /// The AWS region whose models answer, such as `eu-west-1`: for `bedrock`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 5, max = 40), regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]+$"))]
+    #[schemars(
+        length(min = 5, max = 40),
+        regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]+$")
+    )]
     pub region: Option<String>,
     /// A service account's key in JSON for `vertexai`, a credentials file as AWS' tools write it for `bedrock`. Without it,
     /// the pods' own identity: see `runtime.serviceAccountAnnotations`.

@@ -313,8 +313,7 @@ impl Subject<'_> {
         let compute = |spirit: &Spirit| {
             status::status(spirit, self.name, self.namespace, validated, outcome, now)
         };
-        let change =
-            crate::status::write(ctx, self.spirit, status::own, compute).await?;
+        let change = crate::status::write(ctx, self.spirit, status::own, compute).await?;
         if let Some(change) = change {
             let before = change
                 .before

@@ -143,6 +143,26 @@ async fn a_reconcile_that_changes_nothing_writes_nothing() {
 }
 
 #[tokio::test]
+async fn what_the_runtime_says_in_the_status_is_left_alone() {
+    let cafe = Cafe::new(&[]);
+    cafe.settle().await;
+    let mut status = cafe.api.get(SPIRIT).unwrap()["status"].clone();
+    let said = json!({
+        "type": "VoicesReady", "status": "False", "reason": "CredentialsRefused", "message": "renew the token",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    });
+    status["conditions"]
+        .as_array_mut()
+        .unwrap()
+        .push(said.clone());
+    cafe.api.edit(SPIRIT, json!({"status": status}));
+    cafe.reconcile().await.unwrap();
+    assert_eq!(cafe.api.writes(), [""; 0]);
+    let status = cafe.api.get(SPIRIT).unwrap()["status"].clone();
+    assert!(status["conditions"].as_array().unwrap().contains(&said));
+}
+
+#[tokio::test]
 async fn an_edit_of_a_child_by_hand_is_put_back() {
     let cafe = Cafe::new(&[]);
     cafe.settle().await;

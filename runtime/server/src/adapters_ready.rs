@@ -161,7 +161,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_about_the_image_is_not_said() {
-        let error = WireError::invalid("barista", "oracle.baseUrl", "no URL");
+        let error = WireError::Invalid {
+            spirit: "barista".to_owned(),
+            field: "oracle.baseUrl".to_owned(),
+            reason: "no URL".to_owned(),
+        };
         assert!(written(spirit(json!([])), Err(&error)).await.is_empty());
     }
 }

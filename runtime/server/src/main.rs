@@ -48,6 +48,7 @@ struct Options {
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     http: SocketAddr,
     /// Where the desk is served, if there is a Kubernetes API to ask who somebody is.
+    #[cfg(all(feature = "desk", feature = "vigil-kubernetes"))]
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
     desk: SocketAddr,
     /// Where probes and metrics are served.
@@ -213,8 +214,8 @@ async fn cluster() -> Option<kube::Client> {
         }
         Err(error) => Err(error.to_string()),
     };
-    let client = config
-        .and_then(|config| kube::Client::try_from(config).map_err(|error| error.to_string()));
+    let client =
+        config.and_then(|config| kube::Client::try_from(config).map_err(|error| error.to_string()));
     client
         .inspect_err(|reason| {
             info!(

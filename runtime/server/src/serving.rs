@@ -82,7 +82,8 @@ impl Serving {
         namespace: &str,
     ) {
         let stop = self.stop.clone();
-        let status = crate::credentials::kubernetes::ClusterStatus::new(client, namespace, self.name());
+        let status =
+            crate::credentials::kubernetes::ClusterStatus::new(client, namespace, self.name());
         tokio::spawn(async move { stop.run_until_cancelled(status.report(credentials)).await });
     }
 

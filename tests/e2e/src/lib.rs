@@ -6,6 +6,7 @@
 
 pub mod bell;
 pub mod cluster;
+pub mod desk;
 pub mod graph;
 pub mod hold;
 pub mod kubectl;

@@ -7,15 +7,20 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
+    time::timeout,
 };
 
 use crate::{
     kubectl::{Kubectl, Said, run},
     wait::eventually,
 };
+
+/// How long a desk may take to print its link.
+const LINK_WITHIN: Duration = Duration::from_secs(30);
 
 /// A person, who may what a ClusterRole of the chart lets them.
 pub struct Person {
@@ -48,6 +53,11 @@ impl Person {
             token: token.trim().to_owned(),
             folder,
         }
+    }
+
+    /// Who they prove to be.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     /// `kubectl eywa …`, whatever comes of it.
@@ -106,6 +116,53 @@ impl Person {
         }
     }
 
+    /// `kubectl eywa desk`, for as long as what is given is kept, logged in to by its link.
+    ///
+    /// # Panics
+    /// When it cannot be started, or its link does not work.
+    pub async fn desk(&self) -> ServedDesk {
+        let mut command = Command::new(self.program());
+        command
+            .args(self.arguments(&["desk", "--listen", "127.0.0.1:0"]))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("the command cannot be run: {error}"));
+        let out = child
+            .stdout
+            .take()
+            .unwrap_or_else(|| panic!("it has no output"));
+        let mut lines = BufReader::new(out).lines();
+        let link = async {
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let Some((_, link)) = line.split_once("Open ") {
+                    return link.split(' ').next().unwrap_or_default().to_owned();
+                }
+            }
+            String::new()
+        };
+        let link = timeout(LINK_WITHIN, link).await.unwrap_or_default();
+        let (url, code) = link
+            .split_once("/#login=")
+            .unwrap_or_else(|| panic!("it printed no link, but {link:?}"));
+        let client = reqwest::Client::new();
+        let login = client
+            .post(format!("{url}/api/login"))
+            .json(&json!({"code": code}))
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("the link does not work: {error}"));
+        let login: Value = login.json().await.unwrap_or_default();
+        ServedDesk {
+            url: url.to_owned(),
+            token: login["token"].as_str().unwrap_or_default().to_owned(),
+            client,
+            _child: child,
+        }
+    }
+
     fn program(&self) -> String {
         let program: PathBuf = self.folder.path().join("kubectl-eywa");
         program.to_string_lossy().into_owned()
@@ -119,6 +176,44 @@ impl Person {
             .chain(rest.iter().copied())
             .map(ToOwned::to_owned)
             .collect()
+    }
+}
+
+/// A desk that is being served.
+pub struct ServedDesk {
+    url: String,
+    token: String,
+    client: reqwest::Client,
+    _child: Child,
+}
+
+impl ServedDesk {
+    /// What it says: the status, and the body as JSON.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn get(&self, path: &str) -> (u16, Value) {
+        self.answer(self.client.get(format!("{}{path}", self.url)))
+            .await
+    }
+
+    /// What it says to an order.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub async fn post(&self, path: &str) -> (u16, Value) {
+        self.answer(self.client.post(format!("{}{path}", self.url)))
+            .await
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> (u16, Value) {
+        let answer = request
+            .bearer_auth(&self.token)
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("the desk does not answer: {error}"));
+        let status = answer.status().as_u16();
+        (status, answer.json().await.unwrap_or_default())
     }
 }
 

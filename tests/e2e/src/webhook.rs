@@ -207,7 +207,10 @@ pub fn text(from: &str, wamid: &str, body: &str) -> Value {
 /// When the clock is before 1970.
 fn now() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or_else(|error| panic!("{error}"), |since| since.as_secs().to_string())
+    since.map_or_else(
+        |error| panic!("{error}"),
+        |since| since.as_secs().to_string(),
+    )
 }
 
 /// One message of any type, sent now.

@@ -6,10 +6,11 @@
 
 mod barista;
 mod chart;
+mod desk;
 mod metrics;
 mod outages;
-mod rites;
 mod plugin;
+mod rites;
 mod spirits;
 mod vigil;
 mod webhooks;
@@ -39,10 +40,13 @@ fn main() {
     let beside = scenarios! { handle,
         barista: the_barista_of_the_examples_takes_an_order;
         chart: helm_and_kubeconform_find_nothing_wrong, a_pod_that_pod_security_restricts_is_refused;
+        desk: a_person_who_may_takes_over_replies_and_gives_back_at_the_page,
+            a_person_who_may_approves_a_call_at_the_page;
         metrics: a_prometheus_returns_the_counts_and_fills_the_dashboard;
         outages: a_pod_killed_while_it_asks_the_oracle_is_stood_in_for_once;
         plugin: a_person_who_may_takes_over_replies_and_gives_back_with_the_plugin,
-            a_whole_spirit_is_silenced_and_one_command_lifts_it;
+            a_whole_spirit_is_silenced_and_one_command_lifts_it, a_person_who_may_approves_a_call_with_the_plugin,
+            the_desk_of_a_namespace_lets_its_user_do_what_they_may;
         rites: an_approved_call_is_made_once_and_the_person_hears, a_no_and_silence_make_no_call_and_are_told_apart,
             an_edit_of_the_spirit_makes_an_approval_void, an_approval_under_a_takeover_is_carried_out_in_silence;
         spirits: a_missing_secret_is_named_and_creating_it_heals, a_rotated_secret_reaches_the_pods,

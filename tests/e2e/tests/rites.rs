@@ -21,13 +21,20 @@ pub async fn an_approved_call_is_made_once_and_the_person_hears(scene: Arc<Scene
     let pods = serve(&scene, &till, "15m").await;
     let name = ask_for_a_refund(&scene, &pods, "wamid.1").await;
     let rite = scene.kubectl.get(&["rite", &name]).await;
-    assert_eq!(rite["spec"]["arguments"], json!({"order": 7, "card": "[redacted]"}), "{rite}");
+    assert_eq!(
+        rite["spec"]["arguments"],
+        json!({"order": 7, "card": "[redacted]"}),
+        "{rite}"
+    );
     assert_eq!(rite["spec"]["session"], format!("wa/{ANA}"), "{rite}");
     assert!(rite["status"]["expiresAt"].is_string(), "{rite}");
     assert!(till.made().is_empty());
 
     // The conversation goes on.
-    assert_eq!(scene.converse(&pods[1], ANA, "wamid.2", "hello").await, "You said: hello");
+    assert_eq!(
+        scene.converse(&pods[1], ANA, "wamid.2", "hello").await,
+        "You said: hello"
+    );
 
     let yes = r#"{"spec":{"decision":"Approved","by":"ana@cafe.example"}}"#;
     patch(&scene, &name, yes).await;
@@ -37,7 +44,10 @@ pub async fn an_approved_call_is_made_once_and_the_person_hears(scene: Arc<Scene
         .kubectl
         .attempt(&["patch", "rite", &name, "--type", "merge", "-p", no])
         .await;
-    assert!(refused.err.contains("a decision is made once"), "{refused:?}");
+    assert!(
+        refused.err.contains("a decision is made once"),
+        "{refused:?}"
+    );
 
     let status = wait_for_status(&scene, &name, "the outcome is known", |status| {
         status["outcome"].is_string()
@@ -45,18 +55,30 @@ pub async fn an_approved_call_is_made_once_and_the_person_hears(scene: Arc<Scene
     .await;
     assert_eq!(
         (&status["phase"], &status["outcome"], &status["by"]),
-        (&json!("Consumed"), &json!("Succeeded"), &json!("ana@cafe.example")),
+        (
+            &json!("Consumed"),
+            &json!("Succeeded"),
+            &json!("ana@cafe.example")
+        ),
         "{status}"
     );
     assert!(status["decidedAt"].is_string(), "{status}");
     let said = scene.graph.wait_for(ANA, 3, ANSWERED_WITHIN).await;
     let told = &said[2].text;
-    assert!(told.contains("ana@cafe.example") && told.contains("refunded"), "{told}");
-    let columns = scene.kubectl.run(&["get", "rite", &name, "--no-headers"]).await;
+    assert!(
+        told.contains("ana@cafe.example") && told.contains("refunded"),
+        "{told}"
+    );
+    let columns = scene
+        .kubectl
+        .run(&["get", "rite", &name, "--no-headers"])
+        .await;
     for word in ["concierge", "refund", "Consumed"] {
         assert!(columns.contains(word), "{word} is not in: {columns}");
     }
-    let waited = scene.metric(&pods, "eywa_pulses_total", &[("outcome", "rite")]).await;
+    let waited = scene
+        .metric(&pods, "eywa_pulses_total", &[("outcome", "rite")])
+        .await;
     assert!((waited - 1.0).abs() < 0.5, "{waited}");
 
     tokio::time::sleep(Duration::from_secs(10)).await;
@@ -72,13 +94,19 @@ pub async fn a_no_and_silence_make_no_call_and_are_told_apart(scene: Arc<Scene>)
     let denied = ask_for_a_refund(&scene, &pods, "wamid.1").await;
     let no = r#"{"spec":{"decision":"Denied","by":"ana@cafe.example"}}"#;
     patch(&scene, &denied, no).await;
-    wait_for_status(&scene, &denied, "phase is Denied", |status| status["phase"] == "Denied").await;
+    wait_for_status(&scene, &denied, "phase is Denied", |status| {
+        status["phase"] == "Denied"
+    })
+    .await;
     let said = scene.graph.wait_for(ANA, 2, ANSWERED_WITHIN).await;
     assert!(said[1].text.contains("said no"), "{said:?}");
     scene.wait_until_free(spirit::NAME, ANA).await;
 
     let lapsed = ask_for_a_refund(&scene, &pods, "wamid.2").await;
-    wait_for_status(&scene, &lapsed, "phase is Expired", |status| status["phase"] == "Expired").await;
+    wait_for_status(&scene, &lapsed, "phase is Expired", |status| {
+        status["phase"] == "Expired"
+    })
+    .await;
     let said = scene.graph.wait_for(ANA, 4, ANSWERED_WITHIN).await;
     assert!(said[3].text.contains("Nobody decided in time"), "{said:?}");
     assert!(till.made().is_empty());
@@ -93,15 +121,26 @@ pub async fn an_edit_of_the_spirit_makes_an_approval_void(scene: Arc<Scene>) {
     scene.kubectl.apply(&[&edited]).await;
     scene
         .kubectl
-        .run(&["rollout", "status", "deployment/concierge-runtime", "--timeout=120s"])
+        .run(&[
+            "rollout",
+            "status",
+            "deployment/concierge-runtime",
+            "--timeout=120s",
+        ])
         .await;
     eventually("the pods of before are gone", TOLD_WITHIN, || async {
         let now = scene.pods(spirit::NAME).await;
-        hold(now.len() == 2 && pods.iter().all(|old| !now.contains(old)), now)
+        hold(
+            now.len() == 2 && pods.iter().all(|old| !now.contains(old)),
+            now,
+        )
     })
     .await;
     patch(&scene, &name, r#"{"spec":{"decision":"Approved"}}"#).await;
-    wait_for_status(&scene, &name, "phase is Void", |status| status["phase"] == "Void").await;
+    wait_for_status(&scene, &name, "phase is Void", |status| {
+        status["phase"] == "Void"
+    })
+    .await;
     let said = scene.graph.wait_for(ANA, 2, ANSWERED_WITHIN).await;
     assert!(said[1].text.contains("void"), "{said:?}");
     assert!(till.made().is_empty());
@@ -123,16 +162,32 @@ pub async fn an_approval_under_a_takeover_is_carried_out_in_silence(scene: Arc<S
         hold(phase == "Active", phase)
     })
     .await;
-    patch(&scene, &name, r#"{"spec":{"decision":"Approved","by":"ben"}}"#).await;
-    wait_for_status(&scene, &name, "phase is Consumed", |status| status["outcome"] == "Succeeded").await;
+    patch(
+        &scene,
+        &name,
+        r#"{"spec":{"decision":"Approved","by":"ben"}}"#,
+    )
+    .await;
+    wait_for_status(&scene, &name, "phase is Consumed", |status| {
+        status["outcome"] == "Succeeded"
+    })
+    .await;
     till.wait_for(1, ANSWERED_WITHIN).await;
     let id = name.strip_prefix("concierge-").unwrap_or_default();
     eventually("the decision's turn is over", ANSWERED_WITHIN, || async {
-        let entries = redis::chronicle_of_pulse(&scene.namespace, spirit::NAME, &format!("rite:{id}")).await;
-        hold(entries.iter().any(|entry| entry["outcome"] == "vigil"), entries)
+        let entries =
+            redis::chronicle_of_pulse(&scene.namespace, spirit::NAME, &format!("rite:{id}")).await;
+        hold(
+            entries.iter().any(|entry| entry["outcome"] == "vigil"),
+            entries,
+        )
     })
     .await;
-    assert_eq!(scene.graph.texts_to(ANA), [NOTICE], "nothing but the notice from before");
+    assert_eq!(
+        scene.graph.texts_to(ANA),
+        [NOTICE],
+        "nothing but the notice from before"
+    );
 }
 
 /// The concierge, whose refunds wait for a yes. It says what it is told: notes, and what the person wrote.
@@ -165,7 +220,7 @@ fn concierge(scene: &Scene, till: &Till, timeout: &str) -> Value {
     concierge
 }
 
-async fn serve(scene: &Scene, till: &Till, timeout: &str) -> Vec<Pod> {
+pub async fn serve(scene: &Scene, till: &Till, timeout: &str) -> Vec<Pod> {
     scene
         .kubectl
         .apply(&[&spirit::voice_secret(), &concierge(scene, till, timeout)])
@@ -178,15 +233,20 @@ async fn serve(scene: &Scene, till: &Till, timeout: &str) -> Vec<Pod> {
 }
 
 /// Ana asks for a refund, and is told that it waits; gives the name of the new Rite, which is Pending.
-async fn ask_for_a_refund(scene: &Scene, pods: &[Pod], wamid: &str) -> String {
+pub async fn ask_for_a_refund(scene: &Scene, pods: &[Pod], wamid: &str) -> String {
     let before = rites(scene).await;
-    assert_eq!(scene.converse(&pods[0], ANA, wamid, "refund 7").await, NOTICE);
+    assert_eq!(
+        scene.converse(&pods[0], ANA, wamid, "refund 7").await,
+        NOTICE
+    );
     scene.wait_for_outcomes(wamid, &["rite"]).await;
     eventually("a Rite waits", TOLD_WITHIN, || async {
         let all = rites(scene).await;
         let new = all.iter().find(|rite| {
             rite["status"]["phase"] == "Pending"
-                && !before.iter().any(|old| old["metadata"]["name"] == rite["metadata"]["name"])
+                && !before
+                    .iter()
+                    .any(|old| old["metadata"]["name"] == rite["metadata"]["name"])
         });
         match new.and_then(|rite| rite["metadata"]["name"].as_str()) {
             Some(name) => Ok(name.to_owned()),

@@ -67,10 +67,7 @@ async fn complete() -> Json<Value> {
 }
 
 /// The Cloud API's messages, as Meta's reference has the response.
-async fn message(
-    State(replies): State<Arc<Replies>>,
-    Json(message): Json<Value>,
-) -> Json<Value> {
+async fn message(State(replies): State<Arc<Replies>>, Json(message): Json<Value>) -> Json<Value> {
     // That a message was read is no message.
     if message.get("status").is_some() {
         return Json(json!({"success": true}));

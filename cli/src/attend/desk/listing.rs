@@ -176,10 +176,7 @@ pub(super) async fn rites(
     State(front): State<Front>,
     Query(wish): Query<Wish>,
 ) -> Result<Json<Value>, Problem> {
-    let answers = front
-        .pods
-        .ask(wish.spirit.as_deref(), &["rites"], &[])
-        .await?;
+    let answers = front.pods.ask(wish.spirit.as_deref(), &["rites"]).await?;
     let mut rites: Vec<Value> = Vec::new();
     for (_, mut answer) in answers {
         if let Some(some) = answer["rites"].as_array_mut() {
@@ -204,14 +201,14 @@ mod tests {
                 .map_or(0, |cursor| cursor.parse().unwrap());
             // A desk that gives two at a time, whatever it is asked for.
             let end = (begin + 2.min(shown.of_page + limit)).min(self.1.len());
-            let rows: Vec<Value> = self.1[begin..end]
+            let mut rows: Vec<Value> = self.1[begin..end]
                 .iter()
                 .map(|minute| json!({"lastAt": format!("2026-01-01T10:{minute:02}:00Z"), "session": format!("{}/{minute}", self.0)}))
                 .collect();
             Page {
                 spirit: self.0.to_owned(),
                 shown: shown.clone(),
-                rows: rows[shown.of_page..].to_vec().into_iter(),
+                rows: rows.split_off(shown.of_page).into_iter(),
                 next: (end < self.1.len()).then(|| end.to_string()),
             }
         }

@@ -38,7 +38,10 @@ use tokio_util::sync::CancellationToken;
 
 use self::pods::Pods;
 use super::{Place, Reach};
-use crate::refusal::Misused;
+use crate::{
+    refusal::Misused,
+    terminal::{safe, say},
+};
 
 /// The most bytes of a request's body.
 const LARGEST_BODY: usize = 64 * 1024;
@@ -66,12 +69,12 @@ struct Front {
 impl ServeDesk {
     pub(super) async fn run(self, before: Reach) -> Result<()> {
         let reach = self.reach.or(before);
-        let cluster = match reach.place().await? {
-            Place::Cluster(cluster) => *cluster,
-            Place::Local(_) => bail!(
+        let place = reach.place().await?;
+        if matches!(place, Place::Local(_)) && reach.local.is_none() {
+            bail!(
                 "eywa up serves its own desk; it prints the link when it starts. For a cluster's, add -n NAMESPACE"
-            ),
-        };
+            );
+        }
         if !self.listen.ip().is_loopback() {
             return Err(Misused(format!(
                 "{} is no loopback address, and whoever reached it would act as you",
@@ -79,8 +82,14 @@ impl ServeDesk {
             ))
             .into());
         }
-        let me = cluster.me().await?;
-        let pods = Arc::new(Pods::new(cluster, reach.spirit.clone()));
+        let me = match &place {
+            Place::Cluster(cluster) => cluster.me().await?,
+            Place::Local(desk) => match desk.get(&["me"], &[]).await {
+                Ok(me) => me["user"].as_str().unwrap_or("you").to_owned(),
+                Err(error) => return Err(place.explain("use the desk", error).await),
+            },
+        };
+        let pods = Arc::new(Pods::new(place, reach.spirit.clone()));
         let spirits = pods.spirits().await?;
         let listener = TcpListener::bind(self.listen).await.with_context(|| {
             format!(
@@ -89,12 +98,17 @@ impl ServeDesk {
             )
         })?;
         let url = format!("http://{}", listener.local_addr()?);
-        println!("The desk of {} for {me}.", spirits.join(", "));
+        say(&format!(
+            "The desk of {} for {}.",
+            spirits.join(", "),
+            safe::line(&me)
+        ))?;
         let link = url.clone();
         let open = self.open;
         let access = LocalAccess::new(me, move |code| {
             let link = format!("{link}/#login={code}");
-            println!("Open {link} (it works once). Ctrl-C stops.");
+            // Whoever stopped reading knows an earlier link, or does without.
+            let _ = say(&format!("Open {link} (it works once). Ctrl-C stops."));
             if open {
                 show(&link);
             }
@@ -196,16 +210,13 @@ fn not_recognised(detail: &str) -> Problem {
 
 /// Who the user is and may do, by the runtimes' word, and every Spirit.
 async fn me(State(front): State<Front>) -> Result<Json<Value>, Problem> {
-    let answers = front.pods.ask(None, &["me"], &[]).await?;
-    let mut spirits: Vec<Value> = Vec::new();
-    let mut silenced: Vec<Value> = Vec::new();
+    let answers = front.pods.ask(None, &["me"]).await?;
+    let (mut spirits, mut silenced): (Vec<Value>, Vec<Value>) = Default::default();
     let mut merged = Value::Null;
-    for (_, mut answer) in answers {
-        for (field, all) in [("spirits", &mut spirits), ("silenced", &mut silenced)] {
-            if let Some(some) = answer[field].as_array_mut() {
-                all.append(some);
-            }
-        }
+    for (spirit, answer) in answers {
+        let of_it = answer["silenced"].as_array().into_iter().flatten();
+        silenced.extend(of_it.filter(|one| one["spirit"] == *spirit).cloned());
+        spirits.push(spirit.into());
         merged = answer;
     }
     merged["spirits"] = Value::Array(spirits);

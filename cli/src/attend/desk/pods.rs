@@ -8,11 +8,10 @@ use futures::future::join_all;
 use http::StatusCode;
 use serde_json::Value;
 use tokio::{sync::Mutex, time::Instant};
-use url::Url;
 
+use super::super::Place;
 use crate::{
-    cluster::Cluster,
-    desk_api::{self, Desk, DeskError},
+    desk_api::{Desk, DeskError},
     terminal::safe,
 };
 
@@ -21,7 +20,7 @@ const HOLDS: Duration = Duration::from_secs(10);
 
 /// The desks, each opened when it is first needed and kept: a port-forward follows a Spirit's pods by itself.
 pub(super) struct Pods {
-    cluster: Cluster,
+    place: Place,
     /// The only Spirit to show.
     only: Option<String>,
     state: Mutex<State>,
@@ -34,9 +33,9 @@ struct State {
 }
 
 impl Pods {
-    pub(super) fn new(cluster: Cluster, only: Option<String>) -> Self {
+    pub(super) fn new(place: Place, only: Option<String>) -> Self {
         Self {
-            cluster,
+            place,
             only,
             state: Mutex::default(),
         }
@@ -53,13 +52,18 @@ impl Pods {
         {
             return Ok(spirits.clone());
         }
-        let spirits = self.cluster.spirits().await?;
-        let spirits: Vec<String> = spirits.iter().map(kube::ResourceExt::name_any).collect();
+        let spirits: Vec<String> = match &self.place {
+            Place::Cluster(cluster) => {
+                let spirits = cluster.spirits().await?;
+                spirits.iter().map(kube::ResourceExt::name_any).collect()
+            }
+            Place::Local(desk) => {
+                let me = desk.get(&["me"], &[]).await?;
+                serde_json::from_value(me["spirits"].clone()).unwrap_or_default()
+            }
+        };
         if spirits.is_empty() {
-            bail!(
-                "there is no Spirit with a voice in namespace {}",
-                self.cluster.namespace
-            );
+            bail!("there is no Spirit with a voice here");
         }
         state.spirits = Some((Instant::now(), spirits.clone()));
         Ok(spirits)
@@ -73,9 +77,7 @@ impl Pods {
         if !self.spirits().await?.iter().any(|known| known == spirit) {
             bail!("there is no Spirit {:?} here", safe::line(spirit));
         }
-        let bearer = self.cluster.bearer().await?;
-        let url = self.cluster.forward(spirit, desk_api::PORT).await?;
-        let desk = Desk::new(Url::parse(&url)?, bearer);
+        let desk = self.place.desk(spirit).await?;
         // Two who ask at the same time open two; the first is kept.
         let mut state = self.state.lock().await;
         Ok(state.desks.entry(spirit.to_owned()).or_insert(desk).clone())
@@ -109,10 +111,13 @@ impl Pods {
         &self,
         spirit: Option<&str>,
         path: &[&str],
-        query: &[(&str, &str)],
     ) -> Result<Vec<(String, Value)>, Problem> {
         let desks = self.desks(spirit).await?;
-        let asked = join_all(desks.iter().map(|(_, desk)| desk.get(path, query))).await;
+        let asked: Vec<_> = desks
+            .iter()
+            .map(|(spirit, desk)| async move { desk.get(path, &[("spirit", spirit)]).await })
+            .collect();
+        let asked = join_all(asked).await;
         let (mut answers, mut failed) = (Vec::new(), None);
         for ((spirit, _), asked) in desks.into_iter().zip(asked) {
             match asked {

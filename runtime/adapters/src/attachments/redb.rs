@@ -12,12 +12,18 @@ use redb::{ReadableTable, TableDefinition};
 
 use crate::redb::{Failed, Redb, Txn, millis, now};
 
-/// Files: until when and since when (in ms), their length, their media type and their name, empty for none.
-const ABOUT: TableDefinition<'static, (&str, &str, &str), (u64, u64, u64, &str, &str)> =
+/// A file's Spirit, its session, and the channel's id of it.
+type Key<'a> = (&'a str, &'a str, &'a str);
+
+/// Until when and since when a file is kept (in ms), its length, its media type and its name, empty for none.
+type About<'a> = (u64, u64, u64, &'a str, &'a str);
+
+/// What is known of files.
+const ABOUT: TableDefinition<'static, Key<'static>, About<'static>> =
     TableDefinition::new("attachments");
 
 /// Their bytes, apart, so that a look at a session's files does not read them.
-const BYTES: TableDefinition<'static, (&str, &str, &str), &[u8]> =
+const BYTES: TableDefinition<'static, Key<'static>, &[u8]> =
     TableDefinition::new("attachment-bytes");
 
 /// Sorts after every id: no text has this character.

@@ -60,7 +60,7 @@ impl Connector {
         let method = Method::from_bytes(request.method().as_bytes())
             .map_err(|error| ConnectorError::user(error.into()))?;
         let mut headers = HeaderMap::new();
-        for (name, value) in request.headers().iter() {
+        for (name, value) in request.headers() {
             let name = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|error| ConnectorError::user(error.into()))?;
             let mut value =

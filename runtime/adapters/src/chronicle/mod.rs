@@ -11,10 +11,10 @@ mod redis;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryChronicle;
-#[cfg(feature = "chronicle-redb")]
-pub use redb::RedbChronicle;
 #[cfg(feature = "chronicle-mongodb")]
 pub use mongodb::MongoChronicle;
+#[cfg(feature = "chronicle-redb")]
+pub use redb::RedbChronicle;
 #[cfg(feature = "chronicle-redis")]
 pub use redis::RedisChronicle;
 

@@ -11,10 +11,10 @@ mod redis;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryEchoes;
-#[cfg(feature = "echoes-redb")]
-pub use redb::RedbEchoes;
 #[cfg(feature = "echoes-mongodb")]
 pub use mongodb::MongoEchoes;
+#[cfg(feature = "echoes-redb")]
+pub use redb::RedbEchoes;
 #[cfg(feature = "echoes-redis")]
 pub use redis::RedisEchoes;
 

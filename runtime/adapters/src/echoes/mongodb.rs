@@ -83,8 +83,14 @@ impl MongoEchoes {
             0 => None,
             _ => Some(self.next_place(database).await?),
         };
-        let Some(length) = self.enter(&conversations, batch, new.len(), place).await? else {
-            return refuses(&conversations, batch).await;
+        // Two that begin a conversation at once: the second finds it begun when it tries again.
+        let length = loop {
+            if let Some(length) = self.enter(&conversations, batch, new.len(), place).await? {
+                break length;
+            }
+            if let Some(newest) = refuses(&conversations, batch).await? {
+                return Ok(Some(newest));
+            }
         };
         if new.is_empty() {
             return Ok(None);
@@ -159,7 +165,7 @@ impl MongoEchoes {
     }
 
     /// Enters so many new Echoes in the conversation's own document; how many there are then. Nothing when a newer Bond
-    /// came first.
+    /// came first, or somebody else began the conversation at the same time.
     async fn enter(
         &self,
         conversations: &Collection<Document>,
@@ -199,7 +205,7 @@ impl MongoEchoes {
                     .and_then(|entered| entered.get_i64("length").ok())
                     .unwrap_or_default(),
             )),
-            // It is there, and the fence is not older: the upsert has tried to make a second one.
+            // The upsert has tried to make a second one.
             Err(error) if is_duplicate(&error) => Ok(None),
             Err(error) => Err(error),
         }

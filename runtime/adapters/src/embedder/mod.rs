@@ -12,8 +12,8 @@ mod google;
 mod hashing;
 #[cfg(feature = "embedder-openai")]
 mod openai;
+#[cfg(test)]
 #[cfg(all(
-    test,
     feature = "embedder-bedrock",
     feature = "embedder-gemini",
     feature = "embedder-openai",

@@ -5,6 +5,10 @@ mod anthropic;
 #[cfg(feature = "oracle-bedrock")]
 mod bedrock;
 #[cfg(feature = "oracle-claude")]
+#[cfg_attr(
+    not(any(feature = "oracle-anthropic", feature = "oracle-vertexai")),
+    allow(dead_code, reason = "a format without a service that speaks it")
+)]
 mod claude;
 #[cfg(feature = "oracle-gemini")]
 mod gemini;
@@ -17,10 +21,32 @@ mod openai;
 #[cfg(feature = "oracle-scripted")]
 mod scripted;
 #[cfg(feature = "oracle-wire")]
+#[cfg_attr(
+    not(any(
+        feature = "oracle-anthropic",
+        feature = "oracle-bedrock",
+        feature = "oracle-gemini",
+        feature = "oracle-openai",
+        feature = "oracle-vertexai"
+    )),
+    allow(dead_code, reason = "it is the Oracles' own")
+)]
 mod sending;
 #[cfg(feature = "oracle-vertexai")]
 mod vertexai;
 #[cfg(feature = "oracle-wire")]
+#[cfg_attr(
+    not(all(
+        feature = "oracle-bedrock",
+        feature = "oracle-claude",
+        feature = "oracle-generate-content",
+        feature = "oracle-openai"
+    )),
+    allow(
+        dead_code,
+        reason = "one Oracle alone does not use all that they share"
+    )
+)]
 mod wire;
 
 #[cfg(feature = "oracle-anthropic")]

@@ -51,7 +51,9 @@ impl RedbRites {
             .write(move |txn| {
                 let mut rites = txn.table(RITES)?;
                 let numbers = txn.table(NUMBERS)?;
-                let number = numbers.get((&*spirit, id.as_str()))?.map(|number| number.value());
+                let number = numbers
+                    .get((&*spirit, id.as_str()))?
+                    .map(|number| number.value());
                 let Some(number) = number else {
                     txn.unchanged();
                     return Ok(None);
@@ -161,7 +163,9 @@ impl Rites for RedbRites {
         self.0
             .read(move |txn| {
                 let numbers = txn.open_table(NUMBERS)?;
-                let number = numbers.get((&*spirit, id.as_str()))?.map(|number| number.value());
+                let number = numbers
+                    .get((&*spirit, id.as_str()))?
+                    .map(|number| number.value());
                 let Some(number) = number else {
                     return Ok(None);
                 };
@@ -182,7 +186,10 @@ impl Rites for RedbRites {
             if taken.len() >= most {
                 return false;
             }
-            if session.as_ref().is_none_or(|session| rite.asked.session == *session) {
+            if session
+                .as_ref()
+                .is_none_or(|session| rite.asked.session == *session)
+            {
                 taken.push(rules::at(rite, now));
             }
             true

@@ -74,7 +74,9 @@ impl RedisRites {
     ) -> Result<Option<(bool, Rite)>, StoreError> {
         let key = self.record(id);
         let mut call = CONSUME.with(&[&key, &self.due]);
-        call.arg(id.as_str()).arg(generation).arg(now.as_millisecond());
+        call.arg(id.as_str())
+            .arg(generation)
+            .arg(now.as_millisecond());
         self.change(&CONSUME, &call, &key).await
     }
 
@@ -246,7 +248,9 @@ fn rite(fields: &Fields, key: &str) -> Result<Option<Rite>, StoreError> {
     };
     let text = |field: &str| fields.get(field).cloned().unwrap_or_default();
     let verdict = time("decided_at")?.map(|at| Verdict {
-        approved: fields.get("approved").is_some_and(|approved| approved == "1"),
+        approved: fields
+            .get("approved")
+            .is_some_and(|approved| approved == "1"),
         by: text("by"),
         comment: text("comment"),
         at,

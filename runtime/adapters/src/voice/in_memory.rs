@@ -5,7 +5,9 @@ use std::{fmt, future::Future, sync::Arc};
 use async_trait::async_trait;
 use eywa_weave::{
     PulseId,
-    ports::voice::{Listener, Method, Piece, Received, Rejected, Utterance, Voice, VoiceError, Webhook},
+    ports::voice::{
+        Listener, Method, Piece, Received, Rejected, Utterance, Voice, VoiceError, Webhook,
+    },
     pulse::Choice,
 };
 use futures::future::BoxFuture;

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use eywa_adapters::{
-    attachments::InMemoryAttachments,
-    contacts::InMemoryContacts,
-    bond::InMemoryBond, chronicle::InMemoryChronicle, echoes::InMemoryEchoes,
-    imprint::InMemoryImprint, inbox::InMemoryInbox, lore::InMemoryLore, memory::InMemoryMemory,
-    rite::InMemoryRites, vigil::InMemoryVigil,
+    attachments::InMemoryAttachments, bond::InMemoryBond, chronicle::InMemoryChronicle,
+    contacts::InMemoryContacts, echoes::InMemoryEchoes, imprint::InMemoryImprint,
+    inbox::InMemoryInbox, lore::InMemoryLore, memory::InMemoryMemory, rite::InMemoryRites,
+    vigil::InMemoryVigil,
 };
 use eywa_weave::{
     SessionKey,

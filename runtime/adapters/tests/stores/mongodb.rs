@@ -21,9 +21,11 @@ use crate::suites::{self, ana};
 
 /// The server's jars, as `cargo xtask tools` fetches them.
 fn jars() -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let jars = cache.unwrap().join("eywa/tools/mongo-java-server-1.47.0");
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache = folder("EYWA_CACHE")
+        .or_else(|| Some(folder("XDG_CACHE_HOME")?.join("eywa")))
+        .or_else(|| Some(folder("HOME")?.join(".cache/eywa")));
+    let jars = cache.unwrap().join("tools/mongo-java-server-1.47.0");
     assert!(
         jars.is_dir(),
         "these tests need a server that speaks MongoDB's protocol: run `cargo xtask tools`"

@@ -14,8 +14,8 @@ use std::{
 
 use eywa_adapters::{
     attachments::RedbAttachments,
-    contacts::RedbContacts,
     chronicle::RedbChronicle,
+    contacts::RedbContacts,
     echoes::RedbEchoes,
     inbox::RedbInbox,
     memory::RedbMemory,

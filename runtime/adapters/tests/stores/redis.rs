@@ -1,7 +1,7 @@
 //! The Redis adapters, on a real Redis.
 
-pub mod server;
 mod limits;
+pub mod server;
 mod topologies;
 
 use std::{
@@ -14,9 +14,9 @@ use std::{
 
 use eywa_adapters::{
     attachments::RedisAttachments,
-    contacts::RedisContacts,
     bond::RedisBond,
     chronicle::RedisChronicle,
+    contacts::RedisContacts,
     echoes::RedisEchoes,
     inbox::RedisInbox,
     memory::RedisMemory,
@@ -163,7 +163,10 @@ async fn every_key_has_a_bound_or_an_end() {
         endless,
         ["eywa:{tests/a}:bond-fence", "eywa:{tests/a}:vigil:*"]
     );
-    vigil.release(&Target::Everyone, "ben", ReleaseReason::Human, now).await.unwrap();
+    vigil
+        .release(&Target::Everyone, "ben", ReleaseReason::Human, now)
+        .await
+        .unwrap();
     assert_ne!(server.say(&["PTTL", "eywa:{tests/a}:vigil:*"]).trim(), "-1");
 }
 
@@ -264,7 +267,10 @@ async fn exercise(redis: &Redis, vigil: &RedisVigil) {
         .unwrap();
     vigil.take_over(&own, "ana", now).await.unwrap();
     vigil.note(&session, &pulse("a").id, now).await.unwrap();
-    vigil.release(&own, "ana", ReleaseReason::Human, now).await.unwrap();
+    vigil
+        .release(&own, "ana", ReleaseReason::Human, now)
+        .await
+        .unwrap();
     vigil
         .request(&Target::Session(SessionKey::new("wa", "ben")), "help", now)
         .await

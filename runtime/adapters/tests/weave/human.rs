@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use eywa_adapters::{
     herald::InMemoryHerald, oracle::InMemoryOracle, pathfinder::InMemoryPathfinder,
-    voice::InMemoryVoice,
+    rite::InMemoryRites, voice::InMemoryVoice,
 };
 use eywa_weave::{
     Echo, EchoBody, SessionKey, Weave, WeaveBuilder,
@@ -17,7 +17,7 @@ use eywa_weave::{
         voice::VoiceError,
     },
     pulse::Outcome,
-    spirit::{Calling, Condition, Facts, NotApplicable, WhenBusy},
+    spirit::{Calling, Condition, Facts, NotApplicable, RiteRule, WhenBusy},
     tool::ToolCall,
     weave::{HandoverError, ReplyError},
 };
@@ -108,8 +108,16 @@ async fn an_oracle_asks_for_a_human_and_goes_on_answering() {
     }));
     let mut barista = spirit("barista", vec![oracle.clone()]);
     barista.actions = vec![Arc::new(SummonHuman::new().unwrap())];
+    // Asking for a human does not wait for one, whatever else does.
+    barista.rites = vec![RiteRule {
+        gates: Box::new(|_| true),
+        timeout: Duration::from_secs(60),
+        redact: Vec::new(),
+        notice: None,
+    }];
     let weave = stores
         .builder(barista, &voice, WhenBusy::Discard)
+        .rites(Arc::new(InMemoryRites::new()))
         .herald(herald.clone())
         .build()
         .unwrap();

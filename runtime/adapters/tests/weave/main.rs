@@ -11,6 +11,7 @@ mod busy;
 mod channel;
 mod conversation;
 mod crashes;
+mod faults;
 mod human;
 mod rite;
 mod scene;

@@ -51,8 +51,10 @@ impl Cafe {
         });
         let refund = InMemoryAction::new("refund", parameters, |made| async move {
             match made.arguments["order"].as_i64() {
-                Some(404) => Err(eywa_weave::ports::action::ActionError("no such order".into())),
-                order => Ok(format!("refunded order {}", order.unwrap_or_default()).into()),
+                Some(404) => Err(eywa_weave::ports::action::ActionError(
+                    "no such order".into(),
+                )),
+                order => Ok(format!("refunded order {}", order.unwrap_or_default())),
             }
         });
         Self {
@@ -98,7 +100,9 @@ impl Cafe {
 
     /// Ana asks for a refund, which is parked.
     async fn parked(&self, weave: &Weave) -> Rite {
-        deliver(weave, &[pulse("1", "ana", "refund 7")]).await.unwrap();
+        deliver(weave, &[pulse("1", "ana", "refund 7")])
+            .await
+            .unwrap();
         assert_eq!(self.stores.outcome("1").await, Outcome::Rite);
         let mut rites = weave.rites(Some(&session("ana"))).await.unwrap();
         assert_eq!(rites.len(), 1);
@@ -110,7 +114,13 @@ impl Cafe {
         until(async || {
             let rite = self.rites.get(id, Timestamp::now()).await.unwrap()?;
             let resumed = PulseId::from(format!("rite:{id}"));
-            let over = !self.stores.chronicle.of_pulse(&resumed).await.unwrap().is_empty();
+            let over = !self
+                .stores
+                .chronicle
+                .of_pulse(&resumed)
+                .await
+                .unwrap()
+                .is_empty();
             (rite.settled_at.is_some() && over).then_some(rite)
         })
         .await
@@ -126,14 +136,24 @@ impl Cafe {
     }
 
     async fn rite_echoes(&self) -> Vec<EchoBody> {
-        let echoes = self.stores.echoes.recent(&session("ana"), 50).await.unwrap();
+        let echoes = self
+            .stores
+            .echoes
+            .recent(&session("ana"), 50)
+            .await
+            .unwrap();
         let bodies = echoes.into_iter().map(|echo| echo.body);
-        bodies.filter(|body| matches!(body, EchoBody::Rite { .. })).collect()
+        bodies
+            .filter(|body| matches!(body, EchoBody::Rite { .. }))
+            .collect()
     }
 
     async fn taken_over(&self, target: &Target) {
         let vigil = &self.stores.vigil;
-        vigil.take_over(target, "ben", Timestamp::now()).await.unwrap();
+        vigil
+            .take_over(target, "ben", Timestamp::now())
+            .await
+            .unwrap();
         until(async || {
             let watch = vigil.settle(target, Timestamp::now()).await.unwrap();
             (watch.phase == Phase::Active).then_some(())
@@ -175,7 +195,9 @@ fn answer(turns: &[Turn]) -> Reply {
 }
 
 fn cashier() -> Arc<InMemoryOracle> {
-    Arc::new(InMemoryOracle::new(|asked| async move { Ok(answer(&asked.turns)) }))
+    Arc::new(InMemoryOracle::new(|asked| async move {
+        Ok(answer(&asked.turns))
+    }))
 }
 
 fn verdict(approved: bool, by: &str) -> Verdict {
@@ -193,19 +215,30 @@ async fn a_gated_call_is_parked_and_the_session_stays_usable() {
     let weave = cafe.pod();
     let rite = cafe.parked(&weave).await;
     assert_eq!(rite.standing, Standing::Pending);
-    assert_eq!(rite.asked.call.arguments, json!({"order": 7, "card": "4111"}));
-    assert_eq!(rite.asked.shown_arguments(), json!({"order": 7, "card": "[redacted]"}));
+    assert_eq!(
+        rite.asked.call.arguments,
+        json!({"order": 7, "card": "4111"})
+    );
+    assert_eq!(
+        rite.asked.shown_arguments(),
+        json!({"order": 7, "card": "[redacted]"})
+    );
     assert!(cafe.refund.made().is_empty());
     assert_eq!(texts(&cafe.voice), [NOTICE]);
 
-    deliver(&weave, &[pulse("2", "ana", "and the weather?")]).await.unwrap();
+    deliver(&weave, &[pulse("2", "ana", "and the weather?")])
+        .await
+        .unwrap();
     assert_eq!(cafe.stores.outcome("2").await, Outcome::Answered);
     assert_eq!(texts(&cafe.voice)[1], "and the weather?");
     let asked = cafe.oracle.asked();
     let waits = asked.last().unwrap().turns.iter().any(|turn| {
         matches!(turn, Turn::Tools(results) if results[0].content.contains("waits for a human's yes") && !results[0].failed)
     });
-    assert!(waits, "the call is closed, and says that it waits: {asked:?}");
+    assert!(
+        waits,
+        "the call is closed, and says that it waits: {asked:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -213,10 +246,16 @@ async fn a_yes_makes_exactly_that_call_and_the_person_hears() {
     let cafe = Cafe::new();
     let weave = cafe.pod();
     let rite = cafe.parked(&weave).await;
-    let decided = weave.decide(&rite.asked.id, verdict(true, "ben")).await.unwrap();
+    let decided = weave
+        .decide(&rite.asked.id, verdict(true, "ben"))
+        .await
+        .unwrap();
     assert!(matches!(decided, Decided::Counted(_)), "{decided:?}");
     let rite = cafe.settled(&rite.asked.id).await;
-    assert_eq!((rite.standing, rite.outcome), (Standing::Consumed, Some(RiteOutcome::Succeeded)));
+    assert_eq!(
+        (rite.standing, rite.outcome),
+        (Standing::Consumed, Some(RiteOutcome::Succeeded))
+    );
 
     let made = cafe.refund.made();
     assert_eq!(made.len(), 1);
@@ -225,15 +264,28 @@ async fn a_yes_makes_exactly_that_call_and_the_person_hears() {
     assert_eq!(made[0].pulse.id, PulseId::from("wa/1"));
     let said = texts(&cafe.voice);
     assert_eq!(said.len(), 2);
-    assert!(said[1].contains("ben") && said[1].contains("refunded order 7"), "{said:?}");
+    assert!(
+        said[1].contains("ben") && said[1].contains("refunded order 7"),
+        "{said:?}"
+    );
     let (outcome, reason) = cafe.account(&rite.asked.id).await;
     assert_eq!(outcome, Outcome::Answered);
-    assert!(reason.contains("approved by ben") && reason.contains("succeeded"), "{reason}");
+    assert!(
+        reason.contains("approved by ben") && reason.contains("succeeded"),
+        "{reason}"
+    );
     let about = Target::Session(session("ana"));
     let deeds = cafe.stores.chronicle.deeds(&about, 10).await.unwrap();
     assert_eq!((deeds.len(), deeds[0].by.as_str()), (1, "ben"), "{deeds:?}");
-    let echoes = cafe.stores.echoes.recent(&session("ana"), 50).await.unwrap();
-    let people = echoes.iter().filter(|echo| matches!(echo.body, EchoBody::User { .. }));
+    let echoes = cafe
+        .stores
+        .echoes
+        .recent(&session("ana"), 50)
+        .await
+        .unwrap();
+    let people = echoes
+        .iter()
+        .filter(|echo| matches!(echo.body, EchoBody::User { .. }));
     assert_eq!(people.count(), 1, "nobody wrote a decision: {echoes:?}");
 }
 
@@ -241,14 +293,22 @@ async fn a_yes_makes_exactly_that_call_and_the_person_hears() {
 async fn a_call_that_fails_is_told_as_failed() {
     let cafe = Cafe::new();
     let weave = cafe.pod();
-    deliver(&weave, &[pulse("1", "ana", "refund 404")]).await.unwrap();
+    deliver(&weave, &[pulse("1", "ana", "refund 404")])
+        .await
+        .unwrap();
     cafe.stores.outcome("1").await;
     let id = weave.rites(None).await.unwrap()[0].asked.id.clone();
     weave.decide(&id, verdict(true, "ben")).await.unwrap();
     let rite = cafe.settled(&id).await;
-    assert_eq!((rite.standing, rite.outcome), (Standing::Consumed, Some(RiteOutcome::Failed)));
+    assert_eq!(
+        (rite.standing, rite.outcome),
+        (Standing::Consumed, Some(RiteOutcome::Failed))
+    );
     let said = texts(&cafe.voice);
-    assert!(said[1].contains("did not succeed") && said[1].contains("no such order"), "{said:?}");
+    assert!(
+        said[1].contains("did not succeed") && said[1].contains("no such order"),
+        "{said:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -304,7 +364,11 @@ async fn an_edited_spirit_makes_the_approval_void_and_says_so() {
     let rite = cafe.settled(&id).await;
     assert_eq!(rite.standing, Standing::Void);
     assert!(cafe.refund.made().is_empty());
-    assert!(texts(&cafe.voice)[1].contains("void"), "{:?}", texts(&cafe.voice));
+    assert!(
+        texts(&cafe.voice)[1].contains("void"),
+        "{:?}",
+        texts(&cafe.voice)
+    );
     let (_, reason) = cafe.account(&id).await;
     assert!(reason.contains("approved by ben; void"), "{reason}");
 }
@@ -316,14 +380,32 @@ async fn a_no_silence_and_a_yes_are_told_in_words_of_their_own() {
     let id = denied.parked(&weave).await.asked.id;
     weave.decide(&id, verdict(false, "ben")).await.unwrap();
     assert_eq!(denied.settled(&id).await.standing, Standing::Denied);
-    assert!(texts(&denied.voice)[1].contains("said no"), "{:?}", texts(&denied.voice));
-    assert_eq!(denied.account(&id).await.1, format!("refund (Rite {id}): denied by ben"));
+    assert!(
+        texts(&denied.voice)[1].contains("said no"),
+        "{:?}",
+        texts(&denied.voice)
+    );
+    assert_eq!(
+        denied.account(&id).await.1,
+        format!("refund (Rite {id}): denied by ben")
+    );
 
     let lapsed = Cafe::new();
-    let weave = lapsed.pod_with(lapsed.spirit(1, Duration::from_millis(1)), WhenBusy::Discard);
+    let weave = lapsed.pod_with(
+        lapsed.spirit(1, Duration::from_millis(1)),
+        WhenBusy::Discard,
+    );
     let id = lapsed.parked(&weave).await.asked.id;
-    assert_eq!(lapsed.settled(&id).await.standing, Standing::Expired, "nobody had to ask");
-    assert!(texts(&lapsed.voice)[1].contains("Nobody decided in time"), "{:?}", texts(&lapsed.voice));
+    assert_eq!(
+        lapsed.settled(&id).await.standing,
+        Standing::Expired,
+        "nobody had to ask"
+    );
+    assert!(
+        texts(&lapsed.voice)[1].contains("Nobody decided in time"),
+        "{:?}",
+        texts(&lapsed.voice)
+    );
     let late = weave.decide(&id, verdict(true, "ben")).await.unwrap();
     assert!(matches!(late, Decided::TooLate(_)), "{late:?}");
     for cafe in [&denied, &lapsed] {
@@ -346,15 +428,27 @@ async fn under_a_takeover_the_approved_call_is_made_and_nothing_is_said() {
         assert_eq!(cafe.account(&id).await.0, Outcome::Vigil);
         let state = cafe.stores.vigil.state(&target).await.unwrap();
         assert_eq!(state.unanswered, 0, "nobody wrote");
-        assert_eq!(cafe.rite_echoes().await.len(), 1, "the human sees what came of it");
+        assert_eq!(
+            cafe.rite_echoes().await.len(),
+            1,
+            "the human sees what came of it"
+        );
 
         let (by, now) = ("ben", Timestamp::now());
         let vigil = &cafe.stores.vigil;
-        vigil.release(&target, by, ReleaseReason::Human, now).await.unwrap();
-        deliver(&weave, &[pulse("2", "ana", "and now?")]).await.unwrap();
+        vigil
+            .release(&target, by, ReleaseReason::Human, now)
+            .await
+            .unwrap();
+        deliver(&weave, &[pulse("2", "ana", "and now?")])
+            .await
+            .unwrap();
         cafe.stores.outcome("2").await;
         let said = texts(&cafe.voice);
-        assert!(said[1].contains("refunded order 7"), "the Spirit knows of it: {said:?}");
+        assert!(
+            said[1].contains("refunded order 7"),
+            "the Spirit knows of it: {said:?}"
+        );
     }
 }
 
@@ -380,7 +474,11 @@ async fn no_decision_makes_the_spirit_talk_over_a_human_whenever_they_take_over(
         let tried = cafe.voice.tried().len();
         cafe.settled(&id).await;
         tokio::time::sleep(3 * TTL).await;
-        assert_eq!(cafe.voice.tried().len(), tried, "taken over after {moment} ms");
+        assert_eq!(
+            cafe.voice.tried().len(),
+            tried,
+            "taken over after {moment} ms"
+        );
         assert_eq!(cafe.refund.made().len(), 1);
     }
 }
@@ -400,11 +498,18 @@ async fn a_decision_waits_for_a_busy_session_and_is_never_discarded() {
     let weave = cafe.pod();
     let id = cafe.parked(&weave).await.asked.id;
     gate.forget_permits(100);
-    deliver(&weave, &[pulse("2", "ana", "a long story")]).await.unwrap();
-    until(async || (cafe.oracle.asked().len() == 2).then_some(())).await.unwrap();
+    deliver(&weave, &[pulse("2", "ana", "a long story")])
+        .await
+        .unwrap();
+    until(async || (cafe.oracle.asked().len() == 2).then_some(()))
+        .await
+        .unwrap();
     weave.decide(&id, verdict(true, "ben")).await.unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert!(cafe.refund.made().is_empty(), "one active turn a conversation");
+    assert!(
+        cafe.refund.made().is_empty(),
+        "one active turn a conversation"
+    );
     gate.add_permits(100);
     cafe.settled(&id).await;
     assert_eq!(cafe.stores.outcome("2").await, Outcome::Answered);
@@ -430,9 +535,15 @@ async fn with_merge_a_decision_and_what_was_written_meanwhile_get_one_answer() {
     let weave = cafe.pod_with(cafe.spirit(1, MINUTES), merge);
     let id = cafe.parked(&weave).await.asked.id;
     gate.forget_permits(100);
-    deliver(&weave, &[pulse("2", "ana", "a long story")]).await.unwrap();
-    until(async || (cafe.oracle.asked().len() == 2).then_some(())).await.unwrap();
-    deliver(&weave, &[pulse("3", "ana", "is it there?")]).await.unwrap();
+    deliver(&weave, &[pulse("2", "ana", "a long story")])
+        .await
+        .unwrap();
+    until(async || (cafe.oracle.asked().len() == 2).then_some(()))
+        .await
+        .unwrap();
+    deliver(&weave, &[pulse("3", "ana", "is it there?")])
+        .await
+        .unwrap();
     weave.decide(&id, verdict(true, "ben")).await.unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
     gate.add_permits(100);
@@ -441,7 +552,10 @@ async fn with_merge_a_decision_and_what_was_written_meanwhile_get_one_answer() {
     let said = cafe.voice.said();
     assert_eq!(said.len(), 3, "{said:?}");
     assert_eq!(said[2].pulse, PulseId::from("wa/3"));
-    assert!(said[2].text.contains("refunded order 7") && said[2].text.ends_with("is it there?"), "{said:?}");
+    assert!(
+        said[2].text.contains("refunded order 7") && said[2].text.ends_with("is it there?"),
+        "{said:?}"
+    );
     assert_eq!(cafe.refund.made().len(), 1);
 }
 
@@ -454,10 +568,16 @@ async fn a_crash_between_taking_the_approval_and_telling_of_it_makes_no_second_c
     rites.decide(&id, &verdict(true, "ben")).await.unwrap();
     rites.consume(&id, 1, now).await.unwrap();
     let rite = cafe.settled(&id).await;
-    assert_eq!((rite.standing, rite.outcome), (Standing::Consumed, Some(RiteOutcome::Failed)));
+    assert_eq!(
+        (rite.standing, rite.outcome),
+        (Standing::Consumed, Some(RiteOutcome::Failed))
+    );
     assert!(cafe.refund.made().is_empty());
     let said = texts(&cafe.voice);
-    assert!(said[1].contains("not known whether it took effect"), "{said:?}");
+    assert!(
+        said[1].contains("not known whether it took effect"),
+        "{said:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -465,9 +585,22 @@ async fn a_crash_after_parking_does_not_ask_twice() {
     let cafe = Cafe::new();
     let first = pulse("1", "ana", "refund 7");
     let lease = TTL + Duration::from_millis(500);
-    cafe.stores.inbox.accept(std::slice::from_ref(&first), lease).await.unwrap();
-    cafe.stores.bond.acquire(&session("ana"), TTL).await.unwrap().expect("nobody has it");
-    cafe.stores.inbox.mark(&first.id, Speech::Silent).await.unwrap();
+    cafe.stores
+        .inbox
+        .accept(std::slice::from_ref(&first), lease)
+        .await
+        .unwrap();
+    cafe.stores
+        .bond
+        .acquire(&session("ana"), TTL)
+        .await
+        .unwrap()
+        .expect("nobody has it");
+    cafe.stores
+        .inbox
+        .mark(&first.id, Speech::Silent)
+        .await
+        .unwrap();
     let now = Timestamp::now();
     let asked = Asked {
         id: RiteId::random(),
@@ -501,10 +634,14 @@ async fn the_very_same_call_is_not_parked_twice() {
     let cafe = Cafe::new();
     let weave = cafe.pod();
     cafe.parked(&weave).await;
-    deliver(&weave, &[pulse("2", "ana", "refund 7")]).await.unwrap();
+    deliver(&weave, &[pulse("2", "ana", "refund 7")])
+        .await
+        .unwrap();
     assert_eq!(cafe.stores.outcome("2").await, Outcome::Answered);
     assert!(texts(&cafe.voice)[1].contains("waits for a human's yes already"));
-    deliver(&weave, &[pulse("3", "ana", "refund 8")]).await.unwrap();
+    deliver(&weave, &[pulse("3", "ana", "refund 8")])
+        .await
+        .unwrap();
     assert_eq!(cafe.stores.outcome("3").await, Outcome::Rite);
     assert_eq!(weave.rites(None).await.unwrap().len(), 2);
 }
@@ -513,7 +650,9 @@ async fn the_very_same_call_is_not_parked_twice() {
 async fn nobody_is_asked_about_a_call_that_could_not_be_made() {
     let cafe = Cafe::new();
     let weave = cafe.pod();
-    deliver(&weave, &[pulse("1", "ana", "refund seven")]).await.unwrap();
+    deliver(&weave, &[pulse("1", "ana", "refund seven")])
+        .await
+        .unwrap();
     assert_eq!(cafe.stores.outcome("1").await, Outcome::Answered);
     assert!(weave.rites(None).await.unwrap().is_empty());
     assert!(texts(&cafe.voice)[0].contains("do not fit the tool's schema"));

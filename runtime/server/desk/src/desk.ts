@@ -4,11 +4,11 @@ import { alarm, announce } from "./announce";
 import { api, Refused } from "./api";
 import { runClock } from "./clock";
 import { forgetList, known, listFor, reload, waiting } from "./conversations";
-import { forgetDrafts } from "./drafts";
+import { draftsOf } from "./drafts";
 import { connection, EventStream, type ServerEvent } from "./event-stream";
-import { pending, forgetRites, noteRites, reloadRites } from "./rites";
+import { pending, forgetRites, noteRiteEnd, noteRites, reloadRites } from "./rites";
 import { route } from "./route";
-import { forgetSending } from "./sending";
+import { forgetSending, resumeSending } from "./sending";
 import { noteSilence, noteSilences, silenced } from "./silence";
 import { token } from "./token";
 import { closeConversation, noteEcho, noteState, onArrival, open, openConversation, reloadTranscript } from "./transcript";
@@ -51,16 +51,23 @@ export async function begin(): Promise<void> {
   try {
     const answer = await api.me();
     if (mine !== opened) return;
+    // Refused with the permission that is missing.
+    if (answer.may.read === false) await api.conversations({ limit: 1 });
+    if (mine !== opened) return;
     listFor(answer.user);
+    draftsOf(answer.user);
     noteSilences(answer);
     me.value = answer;
   } catch (failure) {
-    if (mine === opened && token.peek() !== null) meFailure.value = failure;
+    if (mine !== opened || token.peek() === null) return;
+    stream?.stop();
+    me.value = null;
+    meFailure.value = failure;
     return;
   }
   connection.value = { state: "connecting" };
   stream?.stop();
-  stream = new EventStream({ onLive, onEvent });
+  stream = new EventStream({ onLive, onEvent, onForbidden: () => void begin() });
   stream.start();
   void reload(false);
   void reloadRites();
@@ -76,7 +83,6 @@ function shut(): void {
   forgetList();
   forgetRites();
   forgetSending();
-  forgetDrafts();
 }
 
 /** Tries to connect now rather than when the wait is over. */
@@ -87,6 +93,7 @@ export function connectNow(): void {
 function onLive(again: boolean): void {
   if (!again) return;
   announce(words.peek().connectedAgain);
+  resumeSending();
   catchUp();
 }
 
@@ -135,6 +142,7 @@ function onEvent(event: ServerEvent): void {
       const { echo, ...of } = data as { spirit: string; session: string; echo: Echo };
       noteStill(keyOf(of));
       noteEcho(keyOf(of), echo);
+      if (echo.kind === "rite") noteRiteEnd(of.spirit, echo);
       break;
     }
     case "rite": {

@@ -73,6 +73,8 @@ export interface Listener {
   /** Live again, and whether it had been live before: what was missed must be fetched. */
   onLive(again: boolean): void;
   onEvent(event: ServerEvent): void;
+  /** They who look may not, or not any more; the stream has stopped. */
+  onForbidden(): void;
 }
 
 /** Keeps a stream of events open until it is stopped. */
@@ -141,6 +143,11 @@ export class EventStream {
       if (response.status === 401) {
         this.stopped = true;
         if (token.peek() === bearer) signOut("ended");
+        return;
+      }
+      if (response.status === 403) {
+        this.stop();
+        this.listener.onForbidden();
         return;
       }
       if (!response.ok || !response.body) return;

@@ -1,7 +1,7 @@
 // Rites: actions that wait for a human's yes, and how those before them ended.
 import { computed, signal } from "@preact/signals";
 import { api, isAbort } from "./api";
-import type { Rite } from "./wire";
+import type { Echo, Rite } from "./wire";
 
 export const rites = signal<ReadonlyMap<string, Rite>>(new Map());
 export const ritesFailure = signal<unknown>(null);
@@ -30,8 +30,36 @@ export function endOf(rite: Rite): number {
 export function noteRites(some: readonly Rite[]): void {
   if (some.length === 0) return;
   const all = new Map(rites.peek());
-  for (const rite of some) all.set(riteKey(rite), rite);
+  for (const rite of some) all.set(riteKey(rite), later(all.get(riteKey(rite)), rite));
   rites.value = all;
+}
+
+/** How far a Rite is: it never goes back. */
+function progress(rite: Rite): number {
+  if (rite.phase === "Pending") return 0;
+  return rite.phase === "Approved" ? 1 : 2;
+}
+
+/** The answer to a decision may come after the event that tells what came of it. */
+function later(known: Rite | undefined, told: Rite): Rite {
+  if (!known) return told;
+  if (progress(known) > progress(told)) return known;
+  return known.phase === told.phase ? { ...known, ...told } : told;
+}
+
+/** Takes what a conversation says of a Rite's end. */
+export function noteRiteEnd(spirit: string, echo: Extract<Echo, { kind: "rite" }>): void {
+  const known = rites.peek().get(`${spirit} ${echo.rite}`);
+  if (!known) return;
+  noteRites([
+    {
+      ...known,
+      phase: echo.standing,
+      ...(echo.by ? { by: echo.by } : {}),
+      ...(echo.comment ? { comment: echo.comment } : {}),
+      ...(echo.standing === "Consumed" ? { outcome: echo.result.failed ? ("Failed" as const) : ("Succeeded" as const) } : {}),
+    },
+  ]);
 }
 
 let request = new AbortController();

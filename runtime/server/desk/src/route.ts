@@ -28,7 +28,10 @@ export function linkTo(spirit: string, session: string): string {
 }
 
 export function go(hash: string): void {
-  if (location.hash !== hash) location.hash = hash;
+  if (location.hash === hash) return;
+  location.hash = hash;
+  // Now, not when the browser tells of it: what is to get the focus must be there.
+  route.value = parse(hash);
 }
 
 /** Takes a one-time login code out of the address, and out of the history. */

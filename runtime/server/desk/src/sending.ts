@@ -17,6 +17,7 @@ export interface Sending {
 }
 
 const ATTEMPTS = 4;
+const RESUMED_MS = 2 * 60_000;
 
 /** By conversation: what its human wrote that the server has not confirmed. */
 export const sending = signal<ReadonlyMap<string, readonly Sending[]>>(new Map());
@@ -36,10 +37,15 @@ function set(key: string, id: string, fields: Partial<Sending>): void {
 // Words reach the person in the order they were written, so each waits for the one before it.
 const queues = new Map<string, Promise<void>>();
 
+/** `crypto.randomUUID` is there on https and this machine alone; a desk behind plain HTTP in a private network works too. */
+function newId(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 /** Sends words in the Spirit's place. */
 export function sendReply(spirit: string, session: string, text: string): void {
   const key = keyOf({ spirit, session });
-  const id = crypto.randomUUID();
+  const id = newId();
   const at = new Date(serverNow()).toISOString();
   change(key, (now) => [...now, { id, text, at, state: "sending", failure: null, again: true }]);
   enqueue(spirit, session, id, text);
@@ -52,6 +58,16 @@ export function sendAgain(spirit: string, session: string, id: string): void {
   if (item?.state !== "failed") return;
   set(key, id, { state: "sending", failure: null });
   enqueue(spirit, session, id, item.text);
+}
+
+/** What failed for want of a connection is sent when there is one again, unless it is so old that it may not fit any more. */
+export function resumeSending(): void {
+  for (const [key, items] of sending.peek()) {
+    const [spirit = "", session = ""] = key.split(" ");
+    for (const { id, state, failure, at } of items) {
+      if (state === "failed" && failure instanceof Unreachable && serverNow() - Date.parse(at) < RESUMED_MS) sendAgain(spirit, session, id);
+    }
+  }
 }
 
 /** Takes a failed reply out; the answer is its text. */

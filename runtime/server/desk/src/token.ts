@@ -29,7 +29,9 @@ export function signIn(value: string): void {
 
 export function signOut(because: "" | "ended" = ""): void {
   try {
-    sessionStorage.clear();
+    // Whose session has ended comes back, and finds what they had not sent yet.
+    if (because === "ended") sessionStorage.removeItem(STORED);
+    else sessionStorage.clear();
   } catch {
     // There was nothing stored.
   }

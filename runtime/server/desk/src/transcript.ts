@@ -1,5 +1,5 @@
 // The conversation that is open: its echoes, as they are and as they come.
-import { signal } from "@preact/signals";
+import { computed, signal } from "@preact/signals";
 import { api, isAbort } from "./api";
 import { note } from "./conversations";
 import { noteRites } from "./rites";
@@ -23,6 +23,9 @@ export interface Open {
 }
 
 export const open = signal<Open | null>(null);
+
+/** Its key; "" when none is open. For those that need no more than to know which. */
+export const openKey = computed(() => open.value?.key ?? "");
 
 let request = new AbortController();
 type Hearing = (echo: Echo, conversation: Conversation | null) => void;

@@ -25,8 +25,18 @@ async function shot(name, options, deed = async () => {}) {
 const asked = desk.sorted()[0];
 const askedHash = `#/c/${asked.spirit}/${encodeURIComponent(asked.session)}`;
 await shot("login", { token: null });
+// The one of the documentation, in the morning somewhere.
+const hours = (new Date().getUTCHours() + 24 - 10) % 24;
+await shot("desk", { hash: here, timezoneId: `Etc/GMT${hours < 13 ? `+${hours}` : `-${24 - hours}`}` });
 await shot("list-light", {});
 await shot("desk-light", { hash: here });
+const unfold = async (page) => {
+  await page.locator("summary", { hasText: "place_order" }).click();
+  await page.locator("summary", { hasText: "What the agent did" }).click();
+  await page.locator(".transcript").evaluate((element) => (element.scrollTop = 120));
+};
+await shot("unfolded-light", { hash: here, viewport: { width: 1280, height: 1100 } }, unfold);
+await shot("unfolded-dark", { hash: here, colorScheme: "dark", viewport: { width: 1280, height: 1100 } }, unfold);
 await shot("desk-dark", { hash: here, colorScheme: "dark" });
 await shot("asked-light", { hash: askedHash });
 await shot("phone-list", { ...phone });
@@ -44,7 +54,17 @@ await shot("spirits", { hash: here }, async (page) => {
   await page.getByRole("button", { name: "Spirits" }).click();
   await page.getByRole("button", { name: "Silence barista" }).click();
 });
+desk.me.may = { read: true, takeOver: false, decide: false };
+await shot("viewer-light", { hash: here });
+await shot("viewer-asked-dark", { hash: askedHash, colorScheme: "dark", viewport: { width: 820, height: 700 } });
+desk.me.may = { read: true, takeOver: true, decide: true };
 desk.me.silenced = [{ spirit: "barista", by: "carlos@cafe.example", since: new Date(Date.now() - 600_000).toISOString() }];
 await shot("silenced-dark", { hash: here, colorScheme: "dark" });
+await shot("lost-light", { hash: here }, async (page) => {
+  await desk.vanish();
+  await page.getByText("Connection lost.").waitFor();
+  await page.getByRole("textbox", { name: "Reply" }).fill("Your new cup is ready");
+  await page.keyboard.press("Enter");
+  await page.locator(".unsent.failed").waitFor({ timeout: 30_000 });
+});
 await browser.close();
-await desk.stop();

@@ -90,13 +90,24 @@ describe("login", () => {
     await page.getByRole("navigation", { name: "Conversations" }).waitFor();
   });
 
-  it("a token that ends in the middle asks for a login, and says why", async () => {
+  it("a token that ends in the middle asks for a login, and loses nothing of what was written", async () => {
     await start();
-    const page = await open({});
-    await line(page, "Ana Ribeiro").waitFor();
+    const key = furnish(desk);
+    const page = await open({ hash: hashOf(key) });
+    await page.getByRole("textbox", { name: "Reply" }).fill("half a sentence");
     desk.tokens.clear();
     await line(page, "Ana Ribeiro").click();
     await page.getByText("Your session has ended").waitFor();
+    desk.tokens.add("another-token");
+    await page.getByLabel("Kubernetes token").fill("another-token");
+    await page.keyboard.press("Enter");
+    await line(page, "Marina Duarte").click();
+    await page.getByRole("heading", { name: "Marina Duarte" }).waitFor();
+    assert.equal(await page.getByRole("textbox", { name: "Reply" }).inputValue(), "half a sentence");
+    await page.getByRole("button", { name: "Preferences" }).click();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("heading", { name: "Sign in to the desk" }).waitFor();
+    assert.equal(await page.evaluate(() => sessionStorage.length), 0);
   });
 
   it("somebody who may not look is told which permission is missing", async () => {
@@ -104,6 +115,15 @@ describe("login", () => {
     desk.overrides.set("/api/me", () => [403, { title: "Forbidden", status: 403, permission: "get vigils.eywa.dev in namespace cafe" }]);
     const page = await open({});
     await page.getByText("get vigils.eywa.dev in namespace cafe").waitFor();
+  });
+
+  it("somebody whose token is good but who may not look is told the same", async () => {
+    await start({ may: { read: false, takeOver: false, decide: false } });
+    desk.overrides.set("/api/conversations", () => [403, { title: "Forbidden", status: 403, permission: "get vigils.eywa.dev in namespace cafe" }]);
+    const page = await open({});
+    await page.getByText("You are signed in, but may not see conversations here.").waitFor();
+    await page.getByText("get vigils.eywa.dev in namespace cafe").waitFor();
+    await assertAccessible(page, "the refusal");
   });
 });
 
@@ -193,6 +213,15 @@ describe("the list", () => {
     desk.change(keyOf(desk.sorted()[9]), { phase: "Requested", lastAt: new Date(Date.now() + 2_000).toISOString() });
     await until(async () => (await page.locator(".slot").nth(1).textContent()).includes(at.user.name), "the lines in their new order");
     assert.equal(await page.evaluate(() => document.activeElement.querySelector(".row-name")?.textContent), name);
+    // News of the open conversation move nothing either.
+    await page.keyboard.press("Enter");
+    await page.locator("#conversation-name").waitFor();
+    await page.keyboard.press("j");
+    await until(() => page.evaluate(() => document.activeElement.classList.contains("row")), "the focus in the list");
+    const next = await page.evaluate(() => document.activeElement.querySelector(".row-name").textContent);
+    desk.say(keyOf(at), { kind: "user", text: "something new" });
+    await page.locator(".said", { hasText: "something new" }).waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement.querySelector(".row-name")?.textContent), next);
     await page.keyboard.press("End");
     await until(async () => (await page.evaluate(() => document.activeElement.parentElement.getAttribute("aria-posinset"))) === "40", "the end of the list");
   });
@@ -468,6 +497,33 @@ describe("Rites", () => {
     await assertAccessible(page, "the Rites");
   });
 
+  it("do not go back when the answer to a decision comes after the news of its end", async () => {
+    await start();
+    const key = furnish(desk);
+    const rite = desk.rites.get("barista refund-7f3");
+    desk.overrides.set("/decision", () => {
+      desk.addRite({ ...rite, phase: "Consumed", outcome: "Succeeded", by: desk.me.user, decidedAt: new Date().toISOString() });
+      return [200, { ...rite, phase: "Approved", by: desk.me.user, decidedAt: new Date().toISOString() }];
+    });
+    const page = await open({ hash: hashOf(key) });
+    const answered = page.waitForResponse((response) => response.url().endsWith("/decision"));
+    await page.getByRole("button", { name: "Approve" }).click();
+    await answered;
+    await page.getByText("Approved by bea@cafe.example, and done.").waitFor();
+    await page.getByRole("timer").waitFor({ state: "detached" });
+    await page.getByText("Approved by bea@cafe.example, and done.").waitFor();
+  });
+
+  it("that are kept no more are told from the conversation", async () => {
+    await start();
+    const key = furnish(desk);
+    desk.say(key, { kind: "agent", spirit: "barista", text: "", calls: [{ id: "old", name: "cancel_order", arguments: { order: 3 } }] }, { quietly: true });
+    desk.say(key, { kind: "rite", rite: "gone", standing: "Denied", by: "carlos", comment: "made already", result: { call: "old", name: "cancel_order", content: "denied", failed: true } }, { quietly: true });
+    const page = await open({ hash: hashOf(key) });
+    await page.getByText("Denied by carlos.").waitFor();
+    await page.getByText("made already").waitFor();
+  });
+
   it("decided by another meanwhile say by whom and how", async () => {
     await start();
     const key = furnish(desk);
@@ -518,6 +574,23 @@ describe("the connection", () => {
     await page.getByText("Connection lost.").waitFor({ state: "detached" });
     await until(async () => (await page.locator(".slot").first().textContent()).includes(quiet.user.name), "the list as it is now");
     await until(async () => (await page.locator("#polite").textContent()).includes("Connected again"), "the announcement");
+  });
+
+  it("that comes back sends what could not be sent, once", async () => {
+    await start();
+    const key = furnish(desk);
+    const page = await open({ hash: hashOf(key) });
+    await page.getByRole("heading", { name: "Marina Duarte" }).waitFor();
+    await until(() => desk.streams.size === 1, "the stream");
+    await desk.vanish();
+    await page.getByText("Connection lost.").waitFor();
+    await page.getByRole("textbox", { name: "Reply" }).fill("written while the line was down");
+    await page.keyboard.press("Enter");
+    await page.locator(".unsent.failed").waitFor({ timeout: 30_000 });
+    await desk.comeBack();
+    await page.locator(".said.human:not(.unsent)", { hasText: "written while the line was down" }).waitFor({ timeout: 30_000 });
+    assert.equal(desk.echoes.get(key).filter((echo) => echo.text === "written while the line was down").length, 1);
+    assert.equal(await page.locator(".unsent").count(), 0);
   });
 
   it("is asked for again with the last event's id, and a resync fetches anew", async () => {

@@ -348,8 +348,8 @@ export async function startStandIn({ conversations: count = 40, user = "bea@cafe
 
 /** The conversation that the pictures in the documentation show, with one of everything. */
 export function furnish(desk) {
-  const day = 86_400_000;
   const now = Date.now();
+  const yesterday = new Date(now).setHours(0, 0, 0, 0) - 12 * 3_600_000;
   const key = "barista wa/5511987654321";
   const at = (minutes) => iso(now - minutes * 60_000);
   desk.add(
@@ -366,8 +366,8 @@ export function furnish(desk) {
       pendingRites: 1,
     },
     [
-      { id: "m0", at: iso(now - day - 3_000_000), kind: "user", text: "Good morning! Are you open on Sunday?" },
-      { id: "m1", at: iso(now - day - 2_980_000), kind: "agent", spirit: "barista", text: "Good morning, Marina! Yes, on Sundays from 9 to 17." },
+      { id: "m0", at: iso(yesterday), kind: "user", text: "Good morning! Are you open on Sunday?" },
+      { id: "m1", at: iso(yesterday + 20_000), kind: "agent", spirit: "barista", text: "Good morning, Marina! Yes, on Sundays from 9 to 17." },
       { id: "m2", at: at(22), kind: "user", text: "Hi! Two large flat whites to take away, please" },
       {
         id: "m3",

@@ -128,15 +128,17 @@ describe("with eywa up examples/barista", () => {
   });
 
   it("a conversation appears as it happens, with the tools that were called", async () => {
-    const answer = await machine.tell("barista", { id: "marina", name: "Marina Duarte" }, "two large flat whites, please");
+    const answer = await machine.tell("barista", { id: "marina", name: "Marina Duarte" }, "2 large flat whites, please");
     assert.match(answer.body, /Order/);
     await line(page, "Marina Duarte").click();
     await page.getByRole("heading", { name: "Marina Duarte" }).waitFor();
-    await page.locator(".said.user", { hasText: "two large flat whites, please" }).waitFor();
+    await page.locator(".said.user", { hasText: "2 large flat whites, please" }).waitFor();
     await page.locator(".said.agent", { hasText: "2 large flat white" }).waitFor();
     const tool = page.locator("summary", { hasText: "place_order" });
     await tool.click();
     await page.getByText('"quantity": 2').first().waitFor();
+    await page.locator("summary", { hasText: "regulars" }).click();
+    await page.getByText('"orders": 0').waitFor();
     await page.locator("summary", { hasText: "What the agent did" }).click();
     await page.locator(".steps").getByText(/ms$/).first().waitFor();
     await assertAccessible(page, "the transcript");

@@ -120,7 +120,11 @@ fn verdict(known: &Known) -> Option<Verdict> {
             message: "the channels accept the credentials".to_owned(),
         });
     }
-    let voices: Vec<&str> = known.refused.iter().map(|voice| voice.as_str()).collect();
+    let voices: Vec<&str> = known
+        .refused
+        .iter()
+        .map(eywa_weave::VoiceName::as_str)
+        .collect();
     Some(Verdict {
         status: "False",
         reason: "CredentialsRefused",

@@ -204,7 +204,8 @@ struct Known {
     open: BTreeMap<String, Watch>,
     everyone: Watch,
     busy: HashSet<SessionKey>,
-    rites: HashMap<String, &'static str>,
+    /// Where each stands, and whether it is known how its action went.
+    rites: HashMap<String, (&'static str, bool)>,
     rites_at: Instant,
     /// This process's count of changes then.
     rites_version: u64,
@@ -282,7 +283,7 @@ impl Follower {
             None
         };
         for rite in rites.iter().flatten() {
-            if known.rites.get(rite.asked.id.as_str()) != Some(&rite.standing.as_str()) {
+            if known.rites.get(rite.asked.id.as_str()) != Some(&told(rite)) {
                 touched.insert(rite.asked.session.clone(), None);
             }
         }
@@ -405,7 +406,7 @@ impl Follower {
 
     fn tell_rites(&self, known: &mut Known, rites: &[Rite]) {
         for rite in rites.iter().rev() {
-            let standing = rite.standing.as_str();
+            let standing = told(rite);
             let before = known.rites.insert(rite.asked.id.to_string(), standing);
             if before != Some(standing) {
                 let view = RiteView::of(&self.spirit, rite);
@@ -416,6 +417,11 @@ impl Follower {
         known.rites.retain(|id, _| listed.contains(id.as_str()));
         known.rites_at = Instant::now();
     }
+}
+
+/// What of a Rite is news when it changes.
+fn told(rite: &Rite) -> (&'static str, bool) {
+    (rite.standing.as_str(), rite.outcome.is_some())
 }
 
 impl Known {
@@ -437,7 +443,7 @@ impl Known {
             busy: HashSet::new(),
             rites: rites
                 .iter()
-                .map(|rite| (rite.asked.id.to_string(), rite.standing.as_str()))
+                .map(|rite| (rite.asked.id.to_string(), told(rite)))
                 .collect(),
             rites_at: Instant::now(),
             rites_version: *serving.weave().rite_changes().borrow(),

@@ -307,11 +307,11 @@ async fn add_rest(
     };
     for _ in 0..MOST_LOOKED_AT {
         let mut latest: Option<(usize, Position)> = None;
-        for index in 0..sources.len() {
-            let Some(summary) = sources[index].peek(at_a_time).await?.cloned() else {
+        for (index, source) in sources.iter_mut().enumerate() {
+            let Some(summary) = source.peek(at_a_time).await?.cloned() else {
                 continue;
             };
-            let position = sources[index].position(Part::Rest, &summary.session, Some(&summary));
+            let position = source.position(Part::Rest, &summary.session, Some(&summary));
             if latest.as_ref().is_none_or(|(_, first)| position < *first) {
                 latest = Some((index, position));
             }

@@ -153,7 +153,7 @@ pub fn routes(desk: Desk) -> Router {
         .merge(api)
         .merge(page::routes())
         .fallback(async || not_found("There is nothing at this address.".to_owned()))
-        .method_not_allowed_fallback(async || Problem::wrong_method())
+        .method_not_allowed_fallback(async || wrong_method())
         .layer(middleware::from_fn_with_state(desk, shield::known_host))
         .layer(middleware::from_fn(shield::headers))
 }
@@ -265,6 +265,15 @@ fn unreadable(detail: String) -> Problem {
         "unreadable-request",
         "The request cannot be read",
         detail,
+    )
+}
+
+fn wrong_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "wrong-method",
+        "The method is not used here",
+        "What is read is read by GET, and what is done is done by POST.",
     )
 }
 

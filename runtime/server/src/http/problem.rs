@@ -25,7 +25,7 @@ pub struct Problem {
     detail: String,
     /// What else this kind of problem says.
     #[serde(flatten)]
-    more: Map<String, Value>,
+    more: Option<Box<Map<String, Value>>>,
     #[serde(skip)]
     retry_after: Option<Duration>,
     #[serde(skip)]
@@ -45,7 +45,7 @@ impl Problem {
             title,
             status: status.as_u16(),
             detail: detail.into(),
-            more: Map::new(),
+            more: None,
             retry_after: None,
             allow: None,
         }
@@ -54,7 +54,9 @@ impl Problem {
     /// The same, with one more member: `name` is none of those that every problem has.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
-        self.more.insert(name.to_owned(), value);
+        self.more
+            .get_or_insert_default()
+            .insert(name.to_owned(), value);
         self
     }
 

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use eywa_crds::{Rite as RiteObject, rite::RiteStatus};
+use eywa_crds::{Rite as RiteObject, Spirit, rite::RiteStatus};
 use eywa_weave::SpiritName;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
-    Api, Client,
+    Api, Client, Resource as _,
     api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
 };
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
+use tracing::debug;
 
 use super::ledger::{Made, RiteObjects};
 use crate::vigils::{
@@ -21,13 +23,18 @@ use crate::vigils::{
 /// The Rite objects of one namespace.
 pub struct ClusterRites {
     api: Api<RiteObject>,
+    spirits: Api<Spirit>,
+    /// The uid of the Spirit, once it is known.
+    owner: OnceCell<String>,
 }
 
 impl ClusterRites {
     /// Those of `namespace`.
     pub fn new(client: Client, namespace: &str) -> Self {
         Self {
-            api: Api::namespaced(client, namespace),
+            api: Api::namespaced(client.clone(), namespace),
+            spirits: Api::namespaced(client, namespace),
+            owner: OnceCell::new(),
         }
     }
 
@@ -35,6 +42,30 @@ impl ClusterRites {
     /// back to it with growing pauses; then tells all that there are.
     pub fn follow(self: &Arc<Self>, spirit: &SpiritName) -> mpsc::Receiver<Change<RiteObject>> {
         follow(self.api.clone(), spirit)
+    }
+
+    /// The object as it goes with its Spirit. Where that cannot be read, it stays by itself.
+    async fn owned(&self, object: &RiteObject) -> RiteObject {
+        let name = &object.spec.spirit_ref.name;
+        let uid = self.owner.get_or_try_init(async || {
+            let spirit = in_time(self.spirits.get(name)).await?;
+            let uid = spirit.map_err(unreachable)?.metadata.uid;
+            uid.ok_or_else(|| ObjectsError(format!("the Spirit {name} has no uid")))
+        });
+        let mut object = object.clone();
+        match uid.await {
+            Ok(uid) => {
+                object.metadata.owner_references = Some(vec![OwnerReference {
+                    api_version: Spirit::api_version(&()).into_owned(),
+                    kind: Spirit::kind(&()).into_owned(),
+                    name: object.spec.spirit_ref.name.clone(),
+                    uid: uid.clone(),
+                    ..OwnerReference::default()
+                }]);
+            }
+            Err(error) => debug!(%error, "a Rite's object has no owner"),
+        }
+        object
     }
 }
 
@@ -45,7 +76,8 @@ impl RiteObjects for ClusterRites {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
-        match in_time(self.api.create(&params, object)).await? {
+        let object = self.owned(object).await;
+        match in_time(self.api.create(&params, &object)).await? {
             Ok(_) => Ok(Made::There),
             Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(Made::There),
             // Such as a session whose name is too long for an object.

@@ -197,7 +197,10 @@ impl Ledger {
             return Ok(());
         }
         if self.objects.make(&object(self.spirit(), rite)).await? == Made::Impossible {
-            warn!(rite = name, "there can be no object for a Rite: decide it at the desk");
+            warn!(
+                rite = name,
+                "there can be no object for a Rite: decide it at the desk"
+            );
             self.impossible.insert(name);
         }
         Ok(())
@@ -268,7 +271,11 @@ impl Ledger {
         if written == Published::Written
             && let (Some(name), Some(phase)) = (&object.metadata.name, status.phase)
         {
-            info!(rite = name, phase = phase.as_str(), "a Rite's status was written");
+            info!(
+                rite = name,
+                phase = phase.as_str(),
+                "a Rite's status was written"
+            );
         }
         Ok(())
     }

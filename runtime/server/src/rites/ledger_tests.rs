@@ -197,7 +197,11 @@ impl World {
             .build()
             .unwrap();
         let metrics = Metrics::new().unwrap();
-        let ledger = Ledger::new(weave.clone(), Arc::clone(&self.cluster) as _, metrics.clone());
+        let ledger = Ledger::new(
+            weave.clone(),
+            Arc::clone(&self.cluster) as _,
+            metrics.clone(),
+        );
         let (sender, changes) = mpsc::channel(1024);
         sender.try_send(Change::All(self.cluster.all())).unwrap();
         self.cluster.watchers.lock().unwrap().push(sender);
@@ -247,7 +251,9 @@ impl World {
     async fn until_phase(&self, phase: RitePhase) -> RiteStatus {
         let is = |object: &RiteObject| object.status.as_ref()?.phase;
         let all = self
-            .until(phase.as_str(), |all| all.len() == 1 && is(&all[0]) == Some(phase))
+            .until(phase.as_str(), |all| {
+                all.len() == 1 && is(&all[0]) == Some(phase)
+            })
             .await;
         all[0].status.clone().unwrap()
     }
@@ -269,7 +275,10 @@ async fn a_parked_call_has_one_object_which_shows_no_redacted_argument() {
     assert!(status.expires_at.is_some() && status.decided_at.is_none());
     let object = world.cluster.all().remove(0);
     assert_eq!(object.metadata.name.as_deref(), Some("barista-r1"));
-    assert_eq!(object.metadata.labels.unwrap()["eywa.dev/spirit"], "barista");
+    assert_eq!(
+        object.metadata.labels.unwrap()["eywa.dev/spirit"],
+        "barista"
+    );
     assert_eq!(
         json!(object.spec.arguments),
         json!({"order": 7, "card": "[redacted]"})
@@ -288,21 +297,34 @@ async fn a_yes_on_the_object_makes_the_call_once_and_the_status_tells() {
     world.until_phase(RitePhase::Consumed).await;
     world
         .until("the outcome", |all| {
-            all[0].status.as_ref().is_some_and(|status| status.outcome == Some(RiteOutcome::Succeeded))
+            all[0]
+                .status
+                .as_ref()
+                .is_some_and(|status| status.outcome == Some(RiteOutcome::Succeeded))
         })
         .await;
     let status = world.until_phase(RitePhase::Consumed).await;
     assert_eq!(status.by.as_deref(), Some("ana@cafe.example"));
     assert!(status.decided_at.is_some());
     assert_eq!(world.refund.made().len(), 1);
-    assert_eq!(world.refund.made()[0].arguments["card"], "4111", "the call keeps it");
+    assert_eq!(
+        world.refund.made()[0].arguments["card"],
+        "4111",
+        "the call keeps it"
+    );
     let said = world.voice.said();
     assert_eq!(said.len(), 1);
     assert!(said[0].text.contains("fine by me"), "{said:?}");
     sleep(Duration::from_secs(30)).await;
     let text = metrics.render().unwrap();
-    assert!(text.contains(r#"eywa_rites{phase="Consumed",spirit="barista"} 1"#), "{text}");
-    assert!(text.contains(r#"eywa_rites{phase="Pending",spirit="barista"} 0"#), "{text}");
+    assert!(
+        text.contains(r#"eywa_rites{phase="Consumed",spirit="barista"} 1"#),
+        "{text}"
+    );
+    assert!(
+        text.contains(r#"eywa_rites{phase="Pending",spirit="barista"} 0"#),
+        "{text}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -311,7 +333,9 @@ async fn a_no_on_the_object_makes_no_call() {
     world.pod();
     world.park("r1", Timestamp::now()).await;
     world.until_phase(RitePhase::Pending).await;
-    world.cluster.patch("barista-r1", |spec| spec.decision = Decision::Denied);
+    world
+        .cluster
+        .patch("barista-r1", |spec| spec.decision = Decision::Denied);
     let status = world.until_phase(RitePhase::Denied).await;
     assert_eq!((status.outcome, status.by), (None, None));
     assert!(world.refund.made().is_empty());
@@ -354,7 +378,9 @@ async fn a_question_that_lapses_says_so_and_a_late_yes_does_nothing() {
     let world = World::new();
     world.pod();
     // The store's times are the wall's, which paused time does not move.
-    world.park("r1", Timestamp::now() - Duration::from_secs(899)).await;
+    world
+        .park("r1", Timestamp::now() - Duration::from_secs(899))
+        .await;
     world.until_phase(RitePhase::Pending).await;
     std::thread::sleep(Duration::from_millis(1100));
     world.until_phase(RitePhase::Expired).await;
@@ -390,19 +416,27 @@ async fn an_object_is_deleted_a_day_after_the_end_of_its_rite() {
 async fn an_object_that_no_rite_belongs_to_is_void_and_its_yes_is_nothing() {
     let world = World::new();
     world.park("r1", Timestamp::now()).await;
-    let rite = world.rites.get(&"r1".into(), Timestamp::now()).await.unwrap();
+    let rite = world
+        .rites
+        .get(&"r1".into(), Timestamp::now())
+        .await
+        .unwrap();
     let mut forged = object(&"barista".into(), &rite.unwrap());
     forged.metadata.name = Some("barista-forged".to_owned());
-    forged.metadata.creation_timestamp =
-        Some(Time(Timestamp::now() - Duration::from_secs(120)));
+    forged.metadata.creation_timestamp = Some(Time(Timestamp::now() - Duration::from_secs(120)));
     approve(&mut forged.spec);
     world.cluster.put(forged);
     world.pod();
     let void = |object: &RiteObject| {
         object.metadata.name.as_deref() == Some("barista-forged")
-            && object.status.as_ref().is_some_and(|status| status.phase == Some(RitePhase::Void))
+            && object
+                .status
+                .as_ref()
+                .is_some_and(|status| status.phase == Some(RitePhase::Void))
     };
-    world.until("the forged one to be void", |all| all.iter().any(void)).await;
+    world
+        .until("the forged one to be void", |all| all.iter().any(void))
+        .await;
     assert!(world.refund.made().is_empty());
 }
 

@@ -117,7 +117,8 @@ fn arguments(rite: &Rite) -> Map<String, Value> {
     if length <= LONGEST_ARGUMENTS {
         return shown;
     }
-    let note = format!("{length} bytes of arguments are too long for an object; the desk shows them");
+    let note =
+        format!("{length} bytes of arguments are too long for an object; the desk shows them");
     Map::from_iter([("tooLong".to_owned(), Value::from(note))])
 }
 
@@ -132,9 +133,9 @@ fn same(one: &Value, other: &Value) -> bool {
         }
         (Value::Object(one), Value::Object(other)) => {
             one.len() == other.len()
-                && one.iter().all(|(key, value)| {
-                    other.get(key).is_some_and(|other| same(value, other))
-                })
+                && one
+                    .iter()
+                    .all(|(key, value)| other.get(key).is_some_and(|other| same(value, other)))
         }
         _ => one == other,
     }
@@ -152,8 +153,15 @@ mod tests {
     #[test]
     fn a_number_that_an_api_server_wrote_another_way_is_the_same() {
         let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-        assert!(same(&parse(r#"{"a": [1.0, 2]}"#), &parse(r#"{"a": [1, 2]}"#)));
-        for other in [r#"{"a": [1.5, 2]}"#, r#"{"a": [1]}"#, r#"{"a": [1, 2], "b": 1}"#] {
+        assert!(same(
+            &parse(r#"{"a": [1.0, 2]}"#),
+            &parse(r#"{"a": [1, 2]}"#)
+        ));
+        for other in [
+            r#"{"a": [1.5, 2]}"#,
+            r#"{"a": [1]}"#,
+            r#"{"a": [1, 2], "b": 1}"#,
+        ] {
             assert!(!same(&parse(r#"{"a": [1, 2]}"#), &parse(other)), "{other}");
         }
         let large = (9_007_199_254_740_993_u64, 9_007_199_254_740_992_u64);

@@ -132,7 +132,9 @@ pub fn wire(
     let mut conduits = tools::Conduits::default();
     for spirit in config.spirits.values() {
         let mut wired = spirits::wire(spirit, secrets, &mut conduits, shared)?;
-        wired.actions.extend(calling::actions(config, front, spirit)?);
+        wired
+            .actions
+            .extend(calling::actions(config, front, spirit)?);
         weave = weave.spirit(wired);
     }
     if let Some(pathfinder) = pathfinder(front)? {

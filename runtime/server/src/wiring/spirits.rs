@@ -34,12 +34,7 @@ pub(super) fn wire(
 }
 
 /// What is built in concerns the conversation alone: a human's yes to asking for a human would help nobody.
-const NEVER_WAIT: [&str; 4] = [
-    "offer_choices",
-    "remember",
-    "summon_human",
-    "switch_spirit",
-];
+const NEVER_WAIT: [&str; 4] = ["offer_choices", "remember", "summon_human", "switch_spirit"];
 
 fn rite(rule: &eywa_crds::spirit::RiteRule) -> RiteRule {
     let of = rule.clone();

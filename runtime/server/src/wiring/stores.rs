@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use eywa_weave::ports::{Attachments, Contacts, Bond, Chronicle, Echoes, Inbox, Memory, Rites, Vigil};
+use eywa_weave::ports::{
+    Attachments, Bond, Chronicle, Contacts, Echoes, Inbox, Memory, Rites, Vigil,
+};
 
 /// The stores of one front Spirit. Each keeps that Spirit's state alone.
 #[derive(Clone)]
@@ -39,9 +41,9 @@ impl Stores {
     ) -> Result<Self, super::WireError> {
         use eywa_adapters::{
             attachments::RedisAttachments,
-            contacts::RedisContacts,
             bond::{RedisBond, RedlockBond},
             chronicle::RedisChronicle,
+            contacts::RedisContacts,
             echoes::RedisEchoes,
             inbox::RedisInbox,
             memory::RedisMemory,

@@ -122,7 +122,7 @@ fn wired_with_oracle(oracle: &str) -> Result<Wired, WireError> {
             name: name.to_owned(),
             key: key.to_owned(),
         };
-        (file, "not-a-real-key".into())
+        (file, "not-a-real-key-at-all".into())
     });
     let text = format!(
         "{text}\n---\napiVersion: v1\nkind: Secret\nmetadata: {{name: model}}\nstringData: {{key: not-a-real-key}}\n"
@@ -159,5 +159,36 @@ fn an_oracle_is_wired_where_its_feature_is_and_named_with_it_where_not() {
                 );
             }
         }
+    }
+}
+
+#[cfg(all(
+    feature = "voice-http",
+    feature = "oracle-bedrock",
+    feature = "oracle-gemini",
+    feature = "oracle-vertexai"
+))]
+#[test]
+fn oracles_of_clouds_are_wired_and_unsound_credentials_are_named_and_not_quoted() {
+    let key = "{secretRef: {name: model, key: key}}";
+    for oracle in [
+        format!("{{provider: gemini, model: gemini-2.5-flash, effort: low, apiKey: {key}}}"),
+        "{provider: vertexai, model: claude-sonnet-4-5, project: cafe-1, location: eu, attachments: none}".to_owned(),
+        "{provider: bedrock, model: amazon.nova-pro-v1:0, region: eu-west-1, promptCaching: false}".to_owned(),
+        format!("{{provider: bedrock, model: amazon.nova-pro-v1:0, region: eu-west-1, apiKey: {key}}}"),
+    ] {
+        assert!(wired_with_oracle(&oracle).is_ok(), "{oracle}");
+    }
+    for oracle in [
+        format!(
+            "{{provider: vertexai, model: gemini-2.5-flash, project: cafe-1, location: eu, credentials: {key}}}"
+        ),
+        format!(
+            "{{provider: bedrock, model: amazon.nova-pro-v1:0, region: eu-west-1, credentials: {key}}}"
+        ),
+    ] {
+        let error = wired_with_oracle(&oracle).err().unwrap().to_string();
+        assert!(error.contains("oracle.credentials"), "{error}");
+        assert!(!error.contains("not-a-real-key-at-all"), "{error}");
     }
 }

@@ -193,7 +193,7 @@ async fn on_one_s_own_machine_a_link_opens_the_desk_once() {
     let codes: Arc<Mutex<Vec<String>>> = Arc::default();
     let told = Arc::clone(&codes);
     let access = LocalAccess::new("ana", move |code| {
-        told.lock().unwrap().push(code.to_owned())
+        told.lock().unwrap().push(code.to_owned());
     });
     access.invite();
     let office = Office::open(Arc::new(access), in_memory()).await;

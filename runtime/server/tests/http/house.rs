@@ -60,7 +60,11 @@ spec:
       rules:
         - {when: {text: slow}, latency: 600ms, reply: {text: "here at last"}}
         - {when: {text: broken}, fail: {kind: unauthorized}}
+        - when: {text: choose}
+          reply:
+            toolCalls: [{name: offer_choices, arguments: {text: "Which size?", choices: [{title: Small}, {title: Large}]}}]
       default: {text: "at once"}
+  offerChoices: true
   voices:
     - {name: wa, whatsapp: {phoneNumberId: "1055", secretRef: {name: wa}, graphUrl: "GRAPH"}}
     - {name: web, http: {secretRef: {name: web, key: signing-key}}}

@@ -24,6 +24,20 @@ async fn a_message_is_answered_in_the_response() {
 }
 
 #[tokio::test]
+async fn choices_that_the_spirit_offers_are_in_the_response() {
+    let house = House::open().await;
+    let response = house.say(PULSES, "msg_1", "let me choose", &[]).await;
+    let answer: Answer = response.json().await.unwrap();
+    assert_eq!(answer.text.as_deref(), Some("Which size?"));
+    let titles: Vec<&str> = answer
+        .choices
+        .iter()
+        .map(|choice| choice.title.as_str())
+        .collect();
+    assert_eq!(titles, ["Small", "Large"]);
+}
+
+#[tokio::test]
 async fn who_asks_is_told_what_was_done_for_the_answer() {
     let house = House::open().await;
     let response = house

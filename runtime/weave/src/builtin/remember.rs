@@ -52,6 +52,10 @@ impl Action for Remember {
         &self.0
     }
 
+    fn is_inward(&self) -> bool {
+        true
+    }
+
     async fn call(&self, call: Call<'_>) -> Result<Done, ActionError> {
         let text = |field: &str| call.arguments.get(field).and_then(Value::as_str);
         let (Some(name), Some(value)) = (text("name"), text("value")) else {

@@ -59,6 +59,10 @@ impl Action for SummonHuman {
         &self.0
     }
 
+    fn is_inward(&self) -> bool {
+        true
+    }
+
     async fn call(&self, call: Call<'_>) -> Result<Done, ActionError> {
         let picked = call.arguments.get("reason").and_then(Value::as_str);
         let reason = REASONS

@@ -44,6 +44,10 @@ impl Action for SwitchSpirit {
         &self.0
     }
 
+    fn is_inward(&self) -> bool {
+        true
+    }
+
     async fn call(&self, call: Call<'_>) -> Result<Done, ActionError> {
         let to = call.arguments.get("spirit").and_then(Value::as_str);
         let to = to.ok_or_else(|| ActionError("spirit is a text".to_owned()))?;

@@ -77,6 +77,11 @@ pub trait Action: Send + Sync {
     /// What the Oracle is told of it.
     fn tool(&self) -> &Tool;
 
+    /// Whether it changes nothing but the session that it is called in. Then it never waits for a human's yes.
+    fn is_inward(&self) -> bool {
+        false
+    }
+
     /// Does it, and says what came of it. The caller bounds the time by dropping the future; the adapter bounds
     /// what it reads, and retries only what is declared safe to repeat.
     async fn call(&self, call: Call<'_>) -> Result<Done, ActionError>;

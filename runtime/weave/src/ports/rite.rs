@@ -249,7 +249,9 @@ mod tests {
                 ..ToolCall::default()
             },
             key: "wa/1#0#c1".into(),
-            redact: ["/card", "/lines/0/secret", "/nothing/here"].map(Into::into).into(),
+            redact: ["/card", "/lines/0/secret", "/nothing/here"]
+                .map(Into::into)
+                .into(),
             asked_at: Timestamp::UNIX_EPOCH,
             expires_at: Timestamp::MAX,
         };

@@ -110,6 +110,11 @@ impl Toolset {
             .is_some_and(|(tool, _)| tool.check(&call.arguments).is_ok())
     }
 
+    /// Whether the tool changes nothing but the session.
+    fn is_inward(&self, name: &str) -> bool {
+        matches!(self.by_name.get(name), Some((_, Hand::Action(action))) if action.is_inward())
+    }
+
     fn add(&mut self, tool: Tool, hand: Hand) {
         if let std::collections::btree_map::Entry::Vacant(free) =
             self.by_name.entry(tool.spec().name.clone())
@@ -133,7 +138,11 @@ impl Inner {
     ) -> Result<Round<'s>, Stopped> {
         let gates: Vec<Option<&RiteRule>> = calls
             .iter()
-            .map(|call| spirit.rite_for(&call.name).filter(|_| tools.takes(call)))
+            .map(|call| {
+                spirit
+                    .rite_for(&call.name)
+                    .filter(|_| tools.takes(call) && !tools.is_inward(&call.name))
+            })
             .collect();
         let waiting = if gates.iter().any(Option::is_some) {
             self.waiting(&pulse.session).await?
@@ -141,9 +150,9 @@ impl Inner {
             Vec::new()
         };
         let waits = |index: usize, call: &ToolCall| {
-            let same = |other: &ToolCall| other.name == call.name && other.arguments == call.arguments;
-            waiting.iter().any(|rite| same(&rite.asked.call))
-                || calls.iter().take(index).any(same)
+            let same =
+                |other: &ToolCall| other.name == call.name && other.arguments == call.arguments;
+            waiting.iter().any(|rite| same(&rite.asked.call)) || calls.iter().take(index).any(same)
         };
         let key = |index: usize, call: &ToolCall| format!("{}#{index}#{}", pulse.id, call.id);
         let mut parkings = Vec::new();
@@ -173,7 +182,8 @@ impl Inner {
             } else {
                 (
                     "refused",
-                    format!("Only {MOST_CALLS} calls are made at a time; ask for this one again.").into(),
+                    format!("Only {MOST_CALLS} calls are made at a time; ask for this one again.")
+                        .into(),
                 )
             };
             (outcome, done, began, began.elapsed())

@@ -39,6 +39,8 @@ pub(super) struct Aloud {
     fence: Fence,
     /// When the permit was asked for that was given last.
     permit: Option<Instant>,
+    /// When a store last failed that permit or mark are kept in: nothing is said then, and for a moment nobody asks again.
+    unknown: Option<Instant>,
     /// The Inbox knows that something may have been said.
     marked: bool,
     /// What the listener has heard, and was not told to forget.
@@ -88,6 +90,7 @@ impl Aloud {
             pulse: pulse.id.clone(),
             fence: holding.guard.fence,
             permit: None,
+            unknown: None,
             marked: false,
             heard: String::new(),
         })
@@ -150,6 +153,9 @@ impl Inner {
     }
 
     async fn may_speak(&self, aloud: &mut Aloud) -> Result<bool, Silenced> {
+        if aloud.unknown.is_some_and(|asked| asked.elapsed() < FRESH) {
+            return Ok(false);
+        }
         if aloud.permit.is_some_and(|asked| asked.elapsed() < FRESH) {
             return Ok(true);
         }
@@ -162,6 +168,7 @@ impl Inner {
             Ok(Permit::Human(_)) => return Err(Silenced),
             Err(error) => {
                 tracing::warn!(%error, "a reply is not said while it is made: there is no permit");
+                aloud.unknown = Some(asked);
                 return Ok(false);
             }
         }
@@ -169,6 +176,7 @@ impl Inner {
         if !aloud.marked {
             if let Err(error) = self.inbox.mark(&aloud.pulse, Speech::Unknown).await {
                 tracing::warn!(%error, "a reply is not said while it is made: it cannot be marked");
+                aloud.unknown = Some(asked);
                 return Ok(false);
             }
             aloud.marked = true;

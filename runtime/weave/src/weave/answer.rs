@@ -116,16 +116,23 @@ impl<'d> Answer<'d> {
     /// The Spirit that goes on where nobody wrote: the one that had asked for what was decided. `None` where somebody did.
     pub(super) fn resumes(&self) -> Option<&SpiritName> {
         self.pulse.resumes.as_ref()?;
-        Some(self.settled.last().map_or(&self.spirit, |(spirit, _)| spirit))
+        Some(
+            self.settled
+                .last()
+                .map_or(&self.spirit, |(spirit, _)| spirit),
+        )
     }
 
     /// Whether nobody wrote, and nothing is to be told: the conversation has gone on with it since, or it was forgotten.
     fn is_told(&self, echoes: &[Echo]) -> bool {
         let told = |(_, settled): &(SpiritName, Echo)| {
-            let after = echoes.iter().skip_while(|echo| echo.id != settled.id).skip(1);
-            after.into_iter().any(|echo| {
-                matches!(&echo.body, EchoBody::Agent { text, .. } if !text.is_empty())
-            })
+            let after = echoes
+                .iter()
+                .skip_while(|echo| echo.id != settled.id)
+                .skip(1);
+            after
+                .into_iter()
+                .any(|echo| matches!(&echo.body, EchoBody::Agent { text, .. } if !text.is_empty()))
         };
         self.pulse.resumes.is_some() && self.settled.iter().all(told)
     }
@@ -205,7 +212,10 @@ impl Inner {
         }
         let mut turns = Turns::of(&echoes);
         if answer.is_told(&echoes) {
-            return Ok(Err(Ended::new(Outcome::Answered, "the conversation has heard of it")));
+            return Ok(Err(Ended::new(
+                Outcome::Answered,
+                "the conversation has heard of it",
+            )));
         }
         for (_, settled) in &answer.settled {
             if !echoes.iter().any(|known| known.id == settled.id) {

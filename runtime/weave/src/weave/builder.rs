@@ -9,7 +9,10 @@ use crate::{
     handover::Handover,
     names::{SpiritName, VoiceName},
     observe::{Observer, Unobserved},
-    ports::{Attachments, Bond, Chronicle, Contacts, Echoes, Herald, Inbox, Memory, Pathfinder, Rites, Vigil, Voice},
+    ports::{
+        Attachments, Bond, Chronicle, Contacts, Echoes, Herald, Inbox, Memory, Pathfinder, Rites,
+        Vigil, Voice,
+    },
     spirit::{BondSettings, Calling, Spirit},
 };
 

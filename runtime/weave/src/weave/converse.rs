@@ -40,9 +40,9 @@ pub(super) enum Next {
 
 /// How the rounds ended.
 enum Came<'s> {
-    ToWords(String),
-    ToSpirit(SpiritName),
-    ToRites(Vec<Parking<'s>>),
+    Words(String),
+    Spirit(SpiritName),
+    Rites(Vec<Parking<'s>>),
 }
 
 impl Inner {
@@ -77,10 +77,12 @@ impl Inner {
                 .await?;
         }
         Ok(match said? {
-            Ok(Came::ToWords(words)) => Ok(Next::Say(Said::Words(words))),
-            Ok(Came::ToSpirit(to)) => Ok(Next::Pass(to)),
-            Ok(Came::ToRites(parkings)) => {
-                let notice = parkings.iter().find_map(|parking| parking.rule.notice.clone());
+            Ok(Came::Words(words)) => Ok(Next::Say(Said::Words(words))),
+            Ok(Came::Spirit(to)) => Ok(Next::Pass(to)),
+            Ok(Came::Rites(parkings)) => {
+                let notice = parkings
+                    .iter()
+                    .find_map(|parking| parking.rule.notice.clone());
                 // Out of the time limit, which must not cut it in two.
                 self.park(spirit, answer.pulse(), parkings).await?;
                 Ok(Next::Say(Said::Waits(notice)))
@@ -145,7 +147,7 @@ impl Inner {
                         Outcome::Failed,
                         "the Oracle answered with nothing",
                     )),
-                    (text, _) => Ok(Came::ToWords(text.to_owned())),
+                    (text, _) => Ok(Came::Words(text.to_owned())),
                 });
             }
             if let Some(most) = self.front.limits.tokens_per_day
@@ -194,16 +196,16 @@ impl Inner {
             session.turns.tools(&results);
             answer.add(EchoBody::Tools { results });
             if !parkings.is_empty() {
-                return Ok(Ok(Came::ToRites(parkings)));
+                return Ok(Ok(Came::Rites(parkings)));
             }
             if let Some(to) = to {
-                return Ok(Ok(Came::ToSpirit(to)));
+                return Ok(Ok(Came::Spirit(to)));
             }
             if let Some((text, choices)) = offer {
                 answer.choices = choices;
                 // Beside other calls it waits for what the Oracle makes of their results.
                 if reply.calls.len() == 1 {
-                    return Ok(Ok(Came::ToWords(text)));
+                    return Ok(Ok(Came::Words(text)));
                 }
             }
         }

@@ -32,11 +32,18 @@ impl Turns {
     /// What was said or done next.
     pub fn add(&mut self, body: &EchoBody) {
         match body {
-            EchoBody::User { text, attachments, .. } => self.user(text, attachments),
+            EchoBody::User {
+                text, attachments, ..
+            } => self.user(text, attachments),
             EchoBody::Agent { text, calls, .. } => self.agent(text, calls),
             EchoBody::Tools { results } => self.tools(results),
-            EchoBody::Human { by, text } => self.agent(&format!("[{by}, a human colleague, wrote:] {text}"), &[]),
-            EchoBody::TookOver { by } => self.mark(&format!("{} has taken over this conversation", colleague(by))),
+            EchoBody::Human { by, text } => {
+                self.agent(&format!("[{by}, a human colleague, wrote:] {text}"), &[]);
+            }
+            EchoBody::TookOver { by } => self.mark(&format!(
+                "{} has taken over this conversation",
+                colleague(by)
+            )),
             EchoBody::GaveBack { by, reason } => self.mark(&given_back(by, *reason)),
             EchoBody::Rite {
                 standing,
@@ -196,8 +203,12 @@ fn interrupted(call: &ToolCall) -> ToolResult {
 fn given_back(by: &str, reason: ReleaseReason) -> String {
     let what = match reason {
         ReleaseReason::Human => format!("{} has given this conversation back", colleague(by)),
-        ReleaseReason::Idle => "No human colleague attends to this conversation any more".to_owned(),
-        ReleaseReason::User => "The person asked for you, in the human colleague's place".to_owned(),
+        ReleaseReason::Idle => {
+            "No human colleague attends to this conversation any more".to_owned()
+        }
+        ReleaseReason::User => {
+            "The person asked for you, in the human colleague's place".to_owned()
+        }
     };
     format!("{what}; you are in charge of it again and answer from here on")
 }

@@ -262,11 +262,7 @@ impl Inner {
         let asks = pulses.find(|pulse| {
             let said = pulse.content.text.trim().to_lowercase();
             watch.since.is_none_or(|since| since <= pulse.received_at)
-                && self
-                    .calling
-                    .release_phrases
-                    .iter()
-                    .any(|phrase| *phrase == said)
+                && self.calling.release_phrases.contains(&said)
         });
         let Some(pulse) = asks else {
             return Ok(true);

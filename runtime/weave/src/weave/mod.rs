@@ -5,12 +5,14 @@
 //!
 //! | step | file | trips to the stores |
 //! |---|---|---|
-//! | accept into the Inbox | `intake` | 1 |
+//! | accept into the Inbox, of whom it is | `intake`, `notices` | 1, or 2 where people go by several ids |
 //! | Bond, and Vigil beside it | `turns` | 1 |
 //! | heartbeat, loss of the Bond | `heartbeat` | 1 each third of the TTL |
 //! | Memory and history | `answer` | 1 |
 //! | Scouts | `scouts` | |
+//! | what became of a Rite that is resumed | `rites` | 4, where there is one |
 //! | Pathfinder | `route` | |
+//! | files that came with messages | `attachments` | 1 for each, if an Oracle takes it |
 //! | Oracle ⇄ Actions | `converse`, `ask`, `act` | 1 for each round of Actions |
 //! | what is heard while it is made | `aloud` | 2, and 1 for each second |
 //! | Vigil, again and fenced, then Voice | `speak` | 2 |
@@ -67,8 +69,8 @@ use crate::{
     names::{SpiritName, VoiceName},
     observe::Observer,
     ports::{
-        Attachments, Contacts, Bond, Chronicle, Echoes, Inbox, Memory, Pathfinder, Rites, Vigil, Voice, inbox::Delivery,
-        memory::Recollection,
+        Attachments, Bond, Chronicle, Contacts, Echoes, Inbox, Memory, Pathfinder, Rites, Vigil,
+        Voice, inbox::Delivery, memory::Recollection,
     },
     pulse::Outcome,
     spirit::{BondSettings, Calling, Spirit},

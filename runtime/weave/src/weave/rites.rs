@@ -27,8 +27,8 @@ use crate::{
     ports::{
         Rites, Voice,
         action::Done,
-        inbox::{Acceptance, Delivery},
         chronicle::{Deed, DeedKind},
+        inbox::{Acceptance, Delivery},
         rite::{Asked, Consumption, Decision, Rite, RiteOutcome, Standing, Verdict},
         vigil::Target,
     },
@@ -248,7 +248,10 @@ impl Inner {
             Outcome::Vigil => ended,
             _ => Ended::new(
                 Outcome::Rite,
-                format!("{}; the person was not told: {}", waits.reason, ended.reason),
+                format!(
+                    "{}; the person was not told: {}",
+                    waits.reason, ended.reason
+                ),
             ),
         })
     }
@@ -262,7 +265,11 @@ impl Inner {
         let Some(rites) = &self.rites else {
             return Ok(None);
         };
-        if answer.deliveries.iter().all(|delivery| delivery.attempt == 1) {
+        if answer
+            .deliveries
+            .iter()
+            .all(|delivery| delivery.attempt == 1)
+        {
             return Ok(None);
         }
         let session = answer.pulse().session.clone();
@@ -275,7 +282,10 @@ impl Inner {
             return Ok(None);
         };
         let calls: Vec<ToolCall> = of_turn.into_iter().map(|rite| rite.asked.call).collect();
-        let results = calls.iter().map(|call| result(call, WAITS, false)).collect();
+        let results = calls
+            .iter()
+            .map(|call| result(call, WAITS, false))
+            .collect();
         let text = String::new();
         answer.add(EchoBody::Agent {
             spirit,
@@ -304,7 +314,8 @@ impl Inner {
             let Some(id) = &delivery.pulse.resumes else {
                 continue;
             };
-            let Some(Consumption { granted, rite }) = self.take_decision(rites.as_ref(), id).await?
+            let Some(Consumption { granted, rite }) =
+                self.take_decision(rites.as_ref(), id).await?
             else {
                 continue;
             };
@@ -331,8 +342,12 @@ impl Inner {
                 body: EchoBody::Rite {
                     rite: id.clone(),
                     standing: rite.standing,
-                    by: verdict.map(|verdict| verdict.by.clone()).unwrap_or_default(),
-                    comment: verdict.map(|verdict| verdict.comment.clone()).unwrap_or_default(),
+                    by: verdict
+                        .map(|verdict| verdict.by.clone())
+                        .unwrap_or_default(),
+                    comment: verdict
+                        .map(|verdict| verdict.comment.clone())
+                        .unwrap_or_default(),
                     result,
                 },
             };
@@ -417,9 +432,15 @@ impl Inner {
             call_one(&tools, &asked.pulse, &asked.call, &asked.key, limit).await
         };
         // What it asks of the session besides, the turn that asked for it no longer needs.
-        let (outcome, Done { said: mut content, .. }) = timeout_at(deadline, calling).await.unwrap_or_else(|_| {
+        let (
+            outcome,
+            Done {
+                said: mut content, ..
+            },
+        ) = timeout_at(deadline, calling).await.unwrap_or_else(|_| {
             let limit = spirit.limits.pulse_timeout;
-            let late = format!("No answer within {limit:?}; it is not known whether it took effect.");
+            let late =
+                format!("No answer within {limit:?}; it is not known whether it took effect.");
             ("timeout", late.into())
         });
         bound(&mut content);
@@ -509,5 +530,8 @@ fn account(rite: &Rite, outcome: Option<RiteOutcome>) -> String {
         }
         _ => "void, since what it was bound to has changed".to_owned(),
     };
-    format!("{} (Rite {}): {became}", rite.asked.call.name, rite.asked.id)
+    format!(
+        "{} (Rite {}): {became}",
+        rite.asked.call.name, rite.asked.id
+    )
 }

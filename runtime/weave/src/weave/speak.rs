@@ -106,7 +106,11 @@ impl Inner {
 
     /// Says one thing, again where that is safe: when the channel certainly did not take it, or when the voice would
     /// rather say it twice than not at all.
-    pub(super) async fn say(&self, voice: &dyn Voice, utterance: Utterance<'_>) -> Result<(), VoiceError> {
+    pub(super) async fn say(
+        &self,
+        voice: &dyn Voice,
+        utterance: Utterance<'_>,
+    ) -> Result<(), VoiceError> {
         let deadline = Instant::now() + LONGEST_SPEECH;
         let mut pause = FIRST_PAUSE;
         loop {

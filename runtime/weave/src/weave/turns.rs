@@ -69,7 +69,10 @@ impl Inner {
                     Ok(None)
                 }
                 (Ok(watch), limited) => {
-                    match self.has_human(&watch, std::iter::once(&delivery.pulse)).await {
+                    match self
+                        .has_human(&watch, std::iter::once(&delivery.pulse))
+                        .await
+                    {
                         Ok(true) => Ok(Some(Ended::human())),
                         Ok(false) => limited,
                         Err(error) => Err(error),

@@ -6,7 +6,8 @@ mod answer;
 mod errors;
 mod request;
 mod stream;
-#[cfg(all(test, feature = "oracle-anthropic"))]
+#[cfg(test)]
+#[cfg(feature = "oracle-anthropic")]
 mod tests;
 
 use eywa_guard::GuardedRequest;

@@ -42,20 +42,16 @@ enum Event {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum Delta {
-    TextDelta {
-        text: String,
-    },
-    InputJsonDelta {
-        partial_json: String,
-    },
-    ThinkingDelta {
-        thinking: String,
-    },
-    SignatureDelta {
-        signature: String,
-    },
+    #[serde(rename = "text_delta")]
+    Text { text: String },
+    #[serde(rename = "input_json_delta")]
+    Input { partial_json: String },
+    #[serde(rename = "thinking_delta")]
+    Thinking { thinking: String },
+    #[serde(rename = "signature_delta")]
+    Signature { signature: String },
     #[serde(other)]
     Other,
 }
@@ -138,17 +134,17 @@ impl Hearing {
             return;
         };
         match (&mut self.parts.blocks[at], delta) {
-            (Block::Text(text), Delta::TextDelta { text: more }) => {
+            (Block::Text(text), Delta::Text { text: more }) => {
                 on_text(&more);
                 text.push_str(&more);
             }
-            (Block::Call { pieces, .. }, Delta::InputJsonDelta { partial_json }) => {
+            (Block::Call { pieces, .. }, Delta::Input { partial_json }) => {
                 pieces.push_str(&partial_json);
             }
-            (Block::Thought(thought), Delta::ThinkingDelta { thinking }) => {
+            (Block::Thought(thought), Delta::Thinking { thinking }) => {
                 extend(thought, "thinking", &thinking);
             }
-            (Block::Thought(thought), Delta::SignatureDelta { signature }) => {
+            (Block::Thought(thought), Delta::Signature { signature }) => {
                 extend(thought, "signature", &signature);
             }
             _ => {}

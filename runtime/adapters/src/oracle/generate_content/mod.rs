@@ -6,7 +6,8 @@
 mod errors;
 mod reply;
 mod request;
-#[cfg(all(test, feature = "oracle-gemini"))]
+#[cfg(test)]
+#[cfg(feature = "oracle-gemini")]
 mod tests;
 
 use eywa_guard::GuardedRequest;

@@ -54,14 +54,14 @@ struct Content<'a> {
 #[serde(rename_all = "camelCase")]
 struct Part<'a> {
     #[serde(flatten)]
-    data: Data<'a>,
+    payload: Payload<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     thought_signature: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-enum Data<'a> {
+enum Payload<'a> {
     Text(Cow<'a, str>),
     InlineData {
         mime_type: &'a str,
@@ -81,10 +81,10 @@ enum Data<'a> {
     },
 }
 
-impl<'a> From<Data<'a>> for Part<'a> {
-    fn from(data: Data<'a>) -> Self {
+impl<'a> From<Payload<'a>> for Part<'a> {
+    fn from(payload: Payload<'a>) -> Self {
         Self {
-            data,
+            payload,
             thought_signature: None,
         }
     }
@@ -157,7 +157,7 @@ impl<'a> Body<'a> {
             .collect();
         let system = (!question.system.is_empty()).then(|| Content {
             role: None,
-            parts: vec![Data::Text(question.system.into()).into()],
+            parts: vec![Payload::Text(question.system.into()).into()],
         });
         let functions: Vec<_> = question.tools.iter().map(|tool| offered(tool)).collect();
         Self {
@@ -188,13 +188,13 @@ fn said<'a>(text: Cow<'a, str>, files: Vec<File<'a>>) -> Vec<Part<'a>> {
                 File::Pdf { bytes, .. } => ("application/pdf", bytes),
             };
             let data = STANDARD.encode(bytes);
-            Data::InlineData { mime_type, data }.into()
+            Payload::InlineData { mime_type, data }.into()
         })
         .collect();
     if !text.is_empty() {
-        parts.push(Data::Text(text).into());
+        parts.push(Payload::Text(text).into());
     } else if parts.is_empty() {
-        parts.push(Data::Text(NOTHING_SAID.into()).into());
+        parts.push(Payload::Text(NOTHING_SAID.into()).into());
     }
     parts
 }
@@ -207,14 +207,14 @@ fn answered<'a>(
 ) -> Vec<Part<'a>> {
     let mut parts = Vec::new();
     if !text.is_empty() {
-        parts.push(Data::Text(text.into()).into());
+        parts.push(Payload::Text(text.into()).into());
     }
     for (index, call) in calls.iter().enumerate() {
         let signature = call.sealed.as_deref().and_then(|it| it.strip_prefix(SEAL));
         // Of calls that were made together, the first alone is signed.
         let missing = signature.is_none() && index == 0 && wants_signatures;
         parts.push(Part {
-            data: Data::FunctionCall {
+            payload: Payload::FunctionCall {
                 id: call_ids.then_some(&call.id),
                 name: function_name(&call.name),
                 args: arguments::object(&call.arguments),
@@ -227,7 +227,7 @@ fn answered<'a>(
 
 fn given_back(result: &ToolResult, call_ids: bool) -> Part<'_> {
     let key = if result.failed { "error" } else { "output" };
-    Data::FunctionResponse {
+    Payload::FunctionResponse {
         id: call_ids.then_some(&result.call),
         name: function_name(&result.name),
         response: json!({ key: result.content }),

@@ -27,7 +27,9 @@ use async_trait::async_trait;
 use eywa_guard::GuardedClient;
 use eywa_weave::{
     PulseId, SessionKey, VoiceName,
-    ports::voice::{Ending, Listener, Method, Piece, Received, Rejected, Utterance, Voice, VoiceError, Webhook},
+    ports::voice::{
+        Ending, Listener, Method, Piece, Received, Rejected, Utterance, Voice, VoiceError, Webhook,
+    },
     pulse::{Choice, Outcome},
 };
 use jiff::Timestamp;

@@ -31,9 +31,7 @@ fn voice(reply_url: Option<&str>) -> HttpVoice {
 
 async fn speak(voice: &HttpVoice) -> Result<(), VoiceError> {
     let (pulse, to) = (PulseId::from("web/msg_1"), json!({"session": "web/ana"}));
-    voice
-        .speak(Utterance::new(&pulse, &to, "ready"))
-        .await
+    voice.speak(Utterance::new(&pulse, &to, "ready")).await
 }
 
 fn reply() -> HttpReply {

@@ -331,7 +331,10 @@ pub(super) mod tests {
         let mut waiters: Vec<_> = (0..MOST)
             .map(|_| waiting.expect(&"web/1".into(), None).unwrap())
             .collect();
-        assert_eq!(waiting.expect(&"web/2".into(), None).unwrap_err(), TooManyWaiters);
+        assert_eq!(
+            waiting.expect(&"web/2".into(), None).unwrap_err(),
+            TooManyWaiters
+        );
         waiters.pop();
         drop(waiting.expect(&"web/2".into(), None).unwrap());
         assert!(waiting.hand_over(&reply("web/1")));

@@ -20,9 +20,7 @@ use eywa_weave::{
     UserId, VoiceName,
     ports::{
         contacts::{Contacts, Pace},
-        voice::{
-            FetchError, Method, Received, Rejected, Utterance, Voice, VoiceError, Webhook,
-        },
+        voice::{FetchError, Method, Received, Rejected, Utterance, Voice, VoiceError, Webhook},
     },
     pulse::{Attachment, Media},
 };

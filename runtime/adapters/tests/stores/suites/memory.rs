@@ -200,5 +200,8 @@ pub async fn what_was_heard_last_is_kept(memory: Arc<impl Memory>) {
     );
     assert_eq!(memory.last_heard(&ben()).await.unwrap(), None);
     // What the session remembers is another thing.
-    assert_eq!(memory.recall(&ana()).await.unwrap(), Recollection::default());
+    assert_eq!(
+        memory.recall(&ana()).await.unwrap(),
+        Recollection::default()
+    );
 }

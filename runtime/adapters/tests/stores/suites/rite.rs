@@ -90,7 +90,11 @@ fn verdict(approved: bool, by: &str, n: i64) -> Verdict {
 }
 
 async fn decide(rites: &Arc<impl Rites>, approved: bool, by: &str, n: i64) -> (bool, Standing) {
-    match rites.decide(&r1(), &verdict(approved, by, n)).await.unwrap() {
+    match rites
+        .decide(&r1(), &verdict(approved, by, n))
+        .await
+        .unwrap()
+    {
         Some(Decision::Counted(rite)) => (true, rite.standing),
         Some(Decision::TooLate(rite)) => (false, rite.standing),
         None => panic!("it is not parked"),
@@ -104,22 +108,36 @@ async fn consume(rites: &Arc<impl Rites>, generation: i64, n: i64) -> (bool, Sta
 }
 
 async fn standing(rites: &Arc<impl Rites>, n: i64) -> Standing {
-    rites.get(&r1(), at(n)).await.unwrap().expect("it is parked").standing
+    rites
+        .get(&r1(), at(n))
+        .await
+        .unwrap()
+        .expect("it is parked")
+        .standing
 }
 
 async fn due(rites: &Arc<impl Rites>, n: i64) -> Vec<(RiteId, Standing)> {
     let due = rites.due(10, at(n)).await.unwrap();
-    due.into_iter().map(|rite| (rite.asked.id, rite.standing)).collect()
+    due.into_iter()
+        .map(|rite| (rite.asked.id, rite.standing))
+        .collect()
 }
 
 pub async fn what_was_never_parked_is_not_there(rites: Arc<impl Rites>) {
     assert_eq!(rites.get(&r1(), at(0)).await.unwrap(), None);
-    assert_eq!(rites.decide(&r1(), &verdict(true, "ben", 0)).await.unwrap(), None);
+    assert_eq!(
+        rites.decide(&r1(), &verdict(true, "ben", 0)).await.unwrap(),
+        None
+    );
     assert_eq!(rites.consume(&r1(), 3, at(0)).await.unwrap(), None);
     assert_eq!(rites.void(&r1(), at(0)).await.unwrap(), None);
     rites.conclude(&r1(), RiteOutcome::Succeeded).await.unwrap();
     rites.settle(&r1(), at(0)).await.unwrap();
-    assert_eq!(rites.get(&r1(), at(0)).await.unwrap(), None, "nothing came of that");
+    assert_eq!(
+        rites.get(&r1(), at(0)).await.unwrap(),
+        None,
+        "nothing came of that"
+    );
     assert_eq!(rites.list(None, 10, at(0)).await.unwrap(), []);
     assert_eq!(rites.due(10, at(1000)).await.unwrap(), []);
 }
@@ -130,7 +148,10 @@ pub async fn what_is_parked_waits_for_a_decision(rites: Arc<impl Rites>) {
         rites.get(&r1(), at(99)).await.unwrap(),
         Some(pending(asked("refund")))
     );
-    assert_eq!(decide(&rites, false, "ben", 99).await, (true, Standing::Denied));
+    assert_eq!(
+        decide(&rites, false, "ben", 99).await,
+        (true, Standing::Denied)
+    );
     assert_eq!(standing(&rites, 1000).await, Standing::Denied);
 }
 
@@ -146,8 +167,14 @@ pub async fn parking_again_changes_nothing(rites: Arc<impl Rites>) {
 
 pub async fn the_first_decision_counts_and_who_made_it_is_kept(rites: Arc<impl Rites>) {
     rites.park(&asked("refund")).await.unwrap();
-    assert_eq!(decide(&rites, true, "ben", 1).await, (true, Standing::Approved));
-    assert_eq!(decide(&rites, false, "carla", 2).await, (false, Standing::Approved));
+    assert_eq!(
+        decide(&rites, true, "ben", 1).await,
+        (true, Standing::Approved)
+    );
+    assert_eq!(
+        decide(&rites, false, "carla", 2).await,
+        (false, Standing::Approved)
+    );
     let rite = rites.get(&r1(), at(3)).await.unwrap().unwrap();
     assert_eq!(rite.verdict, Some(verdict(true, "ben", 1)));
 }
@@ -160,21 +187,36 @@ pub async fn of_many_who_decide_at_once_one_decides(rites: Arc<impl Rites + 'sta
     }));
     let said = said.await;
     assert_eq!(said.iter().filter(|(counted, _)| *counted).count(), 1);
-    assert!(said.iter().all(|(_, standing)| *standing == said[0].1), "{said:?}");
+    assert!(
+        said.iter().all(|(_, standing)| *standing == said[0].1),
+        "{said:?}"
+    );
     assert_eq!(standing(&rites, 2).await, said[0].1);
 }
 
 pub async fn a_question_lapses_and_is_not_denied(rites: Arc<impl Rites>) {
     rites.park(&asked("refund")).await.unwrap();
     assert_eq!(standing(&rites, 100).await, Standing::Expired);
-    assert_eq!(decide(&rites, true, "ben", 100).await, (false, Standing::Expired));
-    assert_eq!(consume(&rites, GENERATION, 100).await, (false, Standing::Expired));
+    assert_eq!(
+        decide(&rites, true, "ben", 100).await,
+        (false, Standing::Expired)
+    );
+    assert_eq!(
+        consume(&rites, GENERATION, 100).await,
+        (false, Standing::Expired)
+    );
 }
 
 pub async fn a_question_that_lapsed_by_one_clock_has_lapsed_by_all(rites: Arc<impl Rites>) {
     rites.park(&asked("refund")).await.unwrap();
-    assert_eq!(consume(&rites, GENERATION, 101).await, (false, Standing::Expired));
-    assert_eq!(decide(&rites, true, "ben", 98).await, (false, Standing::Expired));
+    assert_eq!(
+        consume(&rites, GENERATION, 101).await,
+        (false, Standing::Expired)
+    );
+    assert_eq!(
+        decide(&rites, true, "ben", 98).await,
+        (false, Standing::Expired)
+    );
     assert_eq!(standing(&rites, 98).await, Standing::Expired);
 }
 
@@ -182,8 +224,14 @@ pub async fn an_approval_is_consumed_once(rites: Arc<impl Rites>) {
     rites.park(&asked("refund")).await.unwrap();
     decide(&rites, true, "ben", 1).await;
     // However long after it was given: it was given in time.
-    assert_eq!(consume(&rites, GENERATION, 200).await, (true, Standing::Consumed));
-    assert_eq!(consume(&rites, GENERATION, 300).await, (false, Standing::Consumed));
+    assert_eq!(
+        consume(&rites, GENERATION, 200).await,
+        (true, Standing::Consumed)
+    );
+    assert_eq!(
+        consume(&rites, GENERATION, 300).await,
+        (false, Standing::Consumed)
+    );
     assert_eq!(standing(&rites, 400).await, Standing::Consumed);
 }
 
@@ -199,27 +247,49 @@ pub async fn an_approval_is_consumed_by_one_of_many(rites: Arc<impl Rites + 'sta
 
 pub async fn what_nobody_approved_is_not_consumed(rites: Arc<impl Rites>) {
     rites.park(&asked("refund")).await.unwrap();
-    assert_eq!(consume(&rites, GENERATION, 1).await, (false, Standing::Pending));
+    assert_eq!(
+        consume(&rites, GENERATION, 1).await,
+        (false, Standing::Pending)
+    );
     decide(&rites, false, "ben", 1).await;
-    assert_eq!(consume(&rites, GENERATION, 2).await, (false, Standing::Denied));
+    assert_eq!(
+        consume(&rites, GENERATION, 2).await,
+        (false, Standing::Denied)
+    );
 }
 
 pub async fn an_approval_of_another_generation_is_void(rites: Arc<impl Rites>) {
     rites.park(&asked("refund")).await.unwrap();
     decide(&rites, true, "ben", 1).await;
     // One that a floating point number could not tell apart.
-    assert_eq!(consume(&rites, GENERATION - 1, 2).await, (false, Standing::Void));
-    assert_eq!(consume(&rites, GENERATION, 4).await, (false, Standing::Void));
+    assert_eq!(
+        consume(&rites, GENERATION - 1, 2).await,
+        (false, Standing::Void)
+    );
+    assert_eq!(
+        consume(&rites, GENERATION, 4).await,
+        (false, Standing::Void)
+    );
     let rite = rites.get(&r1(), at(5)).await.unwrap().unwrap();
-    assert_eq!(rite.verdict, Some(verdict(true, "ben", 1)), "who decided stays known");
+    assert_eq!(
+        rite.verdict,
+        Some(verdict(true, "ben", 1)),
+        "who decided stays known"
+    );
 }
 
 pub async fn what_is_void_cannot_be_decided_nor_consumed(rites: Arc<impl Rites>) {
     rites.park(&asked("refund")).await.unwrap();
     let void = rites.void(&r1(), at(1)).await.unwrap().unwrap();
     assert_eq!(void.standing, Standing::Void);
-    assert_eq!(decide(&rites, true, "ben", 2).await, (false, Standing::Void));
-    assert_eq!(consume(&rites, GENERATION, 3).await, (false, Standing::Void));
+    assert_eq!(
+        decide(&rites, true, "ben", 2).await,
+        (false, Standing::Void)
+    );
+    assert_eq!(
+        consume(&rites, GENERATION, 3).await,
+        (false, Standing::Void)
+    );
     assert_eq!(due(&rites, 4).await, [(r1(), Standing::Void)]);
 }
 
@@ -241,7 +311,10 @@ pub async fn the_first_outcome_stays_and_only_of_what_was_consumed(rites: Arc<im
     rites.park(&asked("refund")).await.unwrap();
     decide(&rites, true, "ben", 1).await;
     rites.conclude(&r1(), RiteOutcome::Succeeded).await.unwrap();
-    assert_eq!(rites.get(&r1(), at(2)).await.unwrap().unwrap().outcome, None);
+    assert_eq!(
+        rites.get(&r1(), at(2)).await.unwrap().unwrap().outcome,
+        None
+    );
     consume(&rites, GENERATION, 2).await;
     rites.conclude(&r1(), RiteOutcome::Succeeded).await.unwrap();
     rites.conclude(&r1(), RiteOutcome::Failed).await.unwrap();
@@ -267,7 +340,10 @@ pub async fn what_was_decided_or_has_lapsed_is_due_until_it_is_settled(rites: Ar
     assert_eq!(rites.due(1, at(60)).await.unwrap().len(), 1);
 
     consume(&rites, GENERATION, 61).await;
-    assert_eq!(due(&rites, 62).await, [(r1(), Standing::Consumed), second.clone()]);
+    assert_eq!(
+        due(&rites, 62).await,
+        [(r1(), Standing::Consumed), second.clone()]
+    );
     rites.settle(&r1(), at(63)).await.unwrap();
     rites.settle(&r1(), at(64)).await.unwrap();
     assert_eq!(due(&rites, 65).await, [second]);
@@ -288,7 +364,10 @@ pub async fn those_of_a_session_are_listed_newest_first(rites: Arc<impl Rites>) 
     }
     let ids = async |session: Option<eywa_weave::SessionKey>, most| -> Vec<String> {
         let listed = rites.list(session.as_ref(), most, at(1)).await.unwrap();
-        listed.into_iter().map(|rite| rite.asked.id.to_string()).collect()
+        listed
+            .into_iter()
+            .map(|rite| rite.asked.id.to_string())
+            .collect()
     };
     assert_eq!(ids(Some(ana()), 10).await, ["r4", "r3", "r1"]);
     assert_eq!(ids(Some(ana()), 2).await, ["r4", "r3"]);

@@ -122,7 +122,10 @@ pub async fn a_spirit_asks_for_a_human_once(vigil: Arc<impl Vigil>) {
 pub async fn asking_for_a_human_who_is_there_changes_nothing(vigil: Arc<impl Vigil>) {
     let active = takes(&vigil, &own()).await;
     assert_eq!(vigil.request(&own(), "again", at(3)).await.unwrap(), active);
-    vigil.release(&own(), BY, ReleaseReason::Human, at(4)).await.unwrap();
+    vigil
+        .release(&own(), BY, ReleaseReason::Human, at(4))
+        .await
+        .unwrap();
     assert_eq!(
         vigil.request(&own(), "again", at(5)).await.unwrap().phase,
         Phase::Requested
@@ -292,15 +295,28 @@ pub async fn giving_back_lets_the_spirit_speak(vigil: Arc<impl Vigil>) {
 
 pub async fn giving_back_what_no_human_has_changes_nothing(vigil: Arc<impl Vigil>) {
     assert_eq!(
-        vigil.release(&own(), BY, ReleaseReason::Human, at(1)).await.unwrap(),
+        vigil
+            .release(&own(), BY, ReleaseReason::Human, at(1))
+            .await
+            .unwrap(),
         Watch::default()
     );
     let asked = vigil.request(&own(), "help", at(1)).await.unwrap();
-    assert_eq!(vigil.release(&own(), BY, ReleaseReason::Human, at(2)).await.unwrap(), asked);
+    assert_eq!(
+        vigil
+            .release(&own(), BY, ReleaseReason::Human, at(2))
+            .await
+            .unwrap(),
+        asked
+    );
     // And one that is being taken over is given back.
     vigil.take_over(&own(), BY, at(3)).await.unwrap();
     assert_eq!(
-        vigil.release(&own(), BY, ReleaseReason::Human, at(4)).await.unwrap().phase,
+        vigil
+            .release(&own(), BY, ReleaseReason::Human, at(4))
+            .await
+            .unwrap()
+            .phase,
         Phase::Released
     );
 }
@@ -353,7 +369,10 @@ pub async fn why_it_was_given_back_is_kept_until_the_next_takeover(vigil: Arc<im
 pub async fn a_new_takeover_counts_from_zero(vigil: Arc<impl Vigil>) {
     takes(&vigil, &own()).await;
     vigil.note(&ana(), &id("a"), at(3)).await.unwrap();
-    vigil.release(&own(), BY, ReleaseReason::Human, at(4)).await.unwrap();
+    vigil
+        .release(&own(), BY, ReleaseReason::Human, at(4))
+        .await
+        .unwrap();
     let again = vigil
         .take_over(&own(), "ben@cafe.example", at(5))
         .await
@@ -381,7 +400,10 @@ pub async fn a_takeover_of_everyone_silences_every_session(vigil: Arc<impl Vigil
         vigil.settle(&Target::Everyone, at(2)).await.unwrap().phase,
         Phase::Active
     );
-    vigil.release(&Target::Everyone, BY, ReleaseReason::Human, at(3)).await.unwrap();
+    vigil
+        .release(&Target::Everyone, BY, ReleaseReason::Human, at(3))
+        .await
+        .unwrap();
     speaks(&vigil, &ana(), 1, LONG).await;
     // The session itself was never taken.
     assert_eq!(vigil.watch(&ana()).await.unwrap(), Watch::default());
@@ -494,7 +516,10 @@ async fn nobody_speaks_once_active(vigil: Arc<impl Vigil + 'static>, target: Tar
         for weave in weaves {
             weave.await.unwrap();
         }
-        vigil.release(&target, BY, ReleaseReason::Human, at(3)).await.unwrap();
+        vigil
+            .release(&target, BY, ReleaseReason::Human, at(3))
+            .await
+            .unwrap();
     }
     assert!(
         heard.load(SeqCst) > 100,
@@ -514,10 +539,7 @@ pub async fn what_people_have_or_are_asked_to_take_is_listed(vigil: Arc<impl Vig
     assert_eq!(open().await, []);
     vigil.request(&ana, "help", at(0)).await.unwrap();
     vigil.take_over(&ben, BY, at(0)).await.unwrap();
-    vigil
-        .take_over(&Target::Everyone, BY, at(0))
-        .await
-        .unwrap();
+    vigil.take_over(&Target::Everyone, BY, at(0)).await.unwrap();
     vigil.settle(&ben, at(0)).await.unwrap();
     assert_eq!(
         open().await,

@@ -19,7 +19,7 @@ export function Bar() {
         <Mark />
         <span>{say.title}</span>
       </h1>
-      {me.value?.namespace && <span class="namespace">{me.value.namespace}</span>}
+      {me.value?.mode === "cluster" && me.value.namespace && <span class="namespace">{me.value.namespace}</span>}
       <Live />
       <span class="grow" />
       <a class="bar-link" href="#/rites" aria-current={route.value.at === "rites" ? "page" : undefined}>

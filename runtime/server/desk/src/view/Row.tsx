@@ -8,7 +8,7 @@ import { words } from "../words";
 import { Avatar } from "./Avatar";
 import { Shield } from "./icons";
 import { cursor } from "./keyboard";
-import { open } from "../transcript";
+import { openKey } from "../transcript";
 
 interface Props {
   item: Conversation;
@@ -33,7 +33,7 @@ export function Row({ item, top, position, size, active }: Props) {
         class="row"
         href={linkTo(item.spirit, item.session)}
         tabIndex={active ? 0 : -1}
-        aria-current={open.value?.key === key ? "true" : undefined}
+        aria-current={openKey.value === key ? "true" : undefined}
         onFocus={() => (cursor.value = key)}
       >
         <Avatar name={nameOf(item)} id={key} />

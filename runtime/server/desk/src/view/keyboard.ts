@@ -4,7 +4,7 @@ import { giveBack, me, mayNot, takeOver } from "../desk";
 import { list } from "../conversations";
 import { shortcuts } from "../preferences";
 import { go, route } from "../route";
-import { open } from "../transcript";
+import { open, openKey } from "../transcript";
 import { keyOf } from "../wire";
 
 /** Which dialog is open. */
@@ -15,8 +15,7 @@ export const cursor = signal<string>("");
 export const focusCursor = signal(0);
 
 effect(() => {
-  const at = open.value?.key;
-  if (at) cursor.value = at;
+  if (openKey.value) cursor.value = openKey.value;
 });
 
 export function moveCursor(to: number | "first" | "last"): void {

@@ -14,7 +14,7 @@ use k8s_openapi::api::{
 };
 use kube::{Api, Client, api::PostParams};
 use sha2::{Digest as _, Sha256};
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, time::timeout};
 use tracing::warn;
 
 use super::{Access, Denied, Mode, Person, Right};
@@ -23,7 +23,9 @@ use super::{Access, Denied, Mode, Person, Right};
 const HOLDS: Duration = Duration::from_secs(10);
 /// How many answers of a kind are known at a time.
 const MOST_KNOWN: usize = 1024;
-/// The longest that the API server may take.
+/// How many questions are asked at a time: one who makes tokens up must not make the API server work for it.
+const AT_A_TIME: usize = 16;
+/// The longest that the API server may take, and that a question may wait to be asked.
 const WITHIN: Duration = Duration::from_secs(5);
 
 /// What the API server of a cluster says.
@@ -33,6 +35,7 @@ pub struct ClusterAccess {
     /// By the hash of the token: tokens are not kept.
     people: Known<[u8; 32], Option<Person>>,
     rights: Known<(String, Option<String>, Vec<String>, Right), bool>,
+    asking: Semaphore,
 }
 
 impl ClusterAccess {
@@ -43,7 +46,43 @@ impl ClusterAccess {
             namespace: namespace.into(),
             people: Known::default(),
             rights: Known::default(),
+            asking: Semaphore::new(AT_A_TIME),
         }
+    }
+
+    /// Asks for a review. Whatever goes wrong, nobody is let in.
+    async fn ask<K>(&self, review: &K, what: &str) -> Result<K, Denied>
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::ClusterResourceScope>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned
+            + serde::Serialize,
+    {
+        let api: Api<K> = Api::all(self.client.clone());
+        let asked = timeout(WITHIN, async {
+            let _place = self.asking.acquire().await;
+            api.create(&PostParams::default(), review).await
+        });
+        let refused = match asked.await {
+            Ok(Ok(reviewed)) => return Ok(reviewed),
+            Ok(Err(kube::Error::Api(refusal))) if [401, 403].contains(&refusal.code) => {
+                warn!(%refusal, what, "the runtime may not ask the API server who somebody is");
+                format!(
+                    "The runtime's ServiceAccount may not create {what}: the ClusterRoleBinding to the chart's ClusterRole for desks does not name its namespace (see desk.namespaces)."
+                )
+            }
+            Ok(Err(error)) => {
+                warn!(%error, what, "the API server cannot be asked who somebody is");
+                "The Kubernetes API cannot be reached, so nobody can be let in. Who has a conversation stays as it is."
+                    .to_owned()
+            }
+            Err(_) => {
+                "The Kubernetes API does not answer in time, so nobody can be let in. Who has a conversation stays as it is."
+                    .to_owned()
+            }
+        };
+        Err(Denied::Unavailable(refused))
     }
 }
 
@@ -74,7 +113,7 @@ impl Access for ClusterAccess {
                     },
                     ..Default::default()
                 };
-                let reviewed = ask(&self.client, &review, "tokenreviews").await?;
+                let reviewed = self.ask(&review, "tokenreviews").await?;
                 let person = reviewed.status.and_then(recognised);
                 self.people.put(hash, person.clone());
                 person
@@ -111,7 +150,7 @@ impl Access for ClusterAccess {
             },
             ..Default::default()
         };
-        let reviewed = ask(&self.client, &review, "subjectaccessreviews").await?;
+        let reviewed = self.ask(&review, "subjectaccessreviews").await?;
         let allowed = reviewed
             .status
             .is_some_and(|status| status.allowed && status.denied != Some(true));
@@ -137,36 +176,6 @@ fn recognised(status: k8s_openapi::api::authentication::v1::TokenReviewStatus) -
         groups: user.groups.unwrap_or_default(),
         extra: user.extra.unwrap_or_default(),
     })
-}
-
-/// Asks for a review. Whatever goes wrong, nobody is let in.
-async fn ask<K>(client: &Client, review: &K, what: &str) -> Result<K, Denied>
-where
-    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::ClusterResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + serde::de::DeserializeOwned
-        + serde::Serialize,
-{
-    let api: Api<K> = Api::all(client.clone());
-    let refused = match timeout(WITHIN, api.create(&PostParams::default(), review)).await {
-        Ok(Ok(reviewed)) => return Ok(reviewed),
-        Ok(Err(kube::Error::Api(refusal))) if [401, 403].contains(&refusal.code) => {
-            warn!(%refusal, what, "the runtime may not ask the API server who somebody is");
-            format!(
-                "The runtime's ServiceAccount may not create {what}: its ClusterRoleBinding to the chart's ClusterRole eywa-desk is missing."
-            )
-        }
-        Ok(Err(error)) => {
-            warn!(%error, what, "the API server cannot be asked who somebody is");
-            "The Kubernetes API cannot be reached, so nobody can be let in. Who has a conversation stays as it is.".to_owned()
-        }
-        Err(_) => {
-            "The Kubernetes API does not answer in time, so nobody can be let in. Who has a conversation stays as it is."
-                .to_owned()
-        }
-    };
-    Err(Denied::Unavailable(refused))
 }
 
 /// Answers of the last seconds, so many at most.
