@@ -200,6 +200,7 @@ impl WeaveBuilder {
         if self.voices.is_empty() {
             return Err(missing("Voice", "voice"));
         }
+        let bond = self.bond.ok_or_else(|| missing("Bond", "bond"))?;
         let vigil = self.vigil.ok_or_else(|| missing("Vigil", "vigil"))?;
         let echoes = self.echoes.ok_or_else(|| missing("Echo store", "echoes"))?;
         let chronicle = self
@@ -213,7 +214,7 @@ impl WeaveBuilder {
             self.heralds,
         );
         Ok(Weave(Arc::new(Inner {
-            bond: self.bond.ok_or_else(|| missing("Bond", "bond"))?,
+            bond,
             inbox: self.inbox.ok_or_else(|| missing("Inbox", "inbox"))?,
             echoes,
             chronicle,

@@ -1,6 +1,8 @@
 import de.bwaldvogel.mongo.MongoServer;
 import de.bwaldvogel.mongo.MongoVersion;
 import de.bwaldvogel.mongo.backend.memory.MemoryBackend;
+import de.bwaldvogel.mongo.bson.Document;
+import de.bwaldvogel.mongo.wire.message.MongoMessage;
 import java.util.List;
 
 /** A server of MongoDB's wire protocol that keeps everything in memory: `java -cp JARS Server.java PORT`. */
@@ -18,8 +20,16 @@ public class Server {
         }
     }
 
+    /** One command at a time, and its answer as it was then: MongoDB changes a document in one step. */
+    static class Atomic extends MemoryBackend {
+        @Override
+        public synchronized Document handleMessage(MongoMessage message) {
+            return super.handleMessage(message).cloneDeeply();
+        }
+    }
+
     public static void main(String[] arguments) {
-        var backend = new MemoryBackend().version(new Version());
+        var backend = new Atomic().version(new Version());
         new MongoServer(backend).bind("127.0.0.1", Integer.parseInt(arguments[0]));
     }
 }

@@ -252,7 +252,7 @@ pub async fn nothing_is_lost_when_many_write_at_once(echoes: Arc<impl Echoes + '
         assert_eq!(
             pair[0].replace('a', "b"),
             pair[1],
-            "two who wrote at once were mixed up"
+            "two who wrote at once were mixed up: {kept:?}"
         );
     }
 }
