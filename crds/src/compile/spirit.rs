@@ -374,10 +374,10 @@ impl<'a> SpiritCompiler<'a> {
                     access_token,
                     app_secret,
                     verify_token,
-                    typing: whatsapp.typing,
-                    media: whatsapp.media.clone(),
+                    typing: whatsapp.typing.unwrap_or(true),
+                    media: whatsapp.media.clone().unwrap_or_default(),
                     template: whatsapp.template.clone(),
-                    list_label: whatsapp.list_label.clone(),
+                    list_label: whatsapp.list_label().to_owned(),
                 }))
             }
             (None, Some(http)) => {

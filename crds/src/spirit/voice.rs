@@ -38,20 +38,21 @@ pub struct WhatsAppVoice {
     #[serde(default = "WhatsAppVoice::default_graph_url")]
     #[schemars(length(max = 2048), regex(pattern = r"^https?://[^\s]+$"))]
     pub graph_url: String,
-    /// Whether people see that their message was read, and that it is being answered.
-    #[serde(default = "yes")]
-    pub typing: bool,
+    /// Whether people see that their message was read, and that it is being answered: yes, unless it says no.
+    // No default in the schema, here and below: kubectl compares lists whole, and would call each apply a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typing: Option<bool>,
     /// Which files it takes, for the Oracle and for people at the desk. Of others it is only told that they came.
-    #[serde(default)]
-    pub media: MediaSettings,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<MediaSettings>,
     /// A message that Meta has approved, sent to people who have not written for 24 hours: WhatsApp takes no other then.
     /// Without it they are sent nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<TemplateSettings>,
-    /// What stands on the button that opens a list of choices.
-    #[serde(default = "WhatsAppVoice::default_list_label")]
+    /// What stands on the button that opens a list of choices: `Options`, unless it says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 20))]
-    pub list_label: String,
+    pub list_label: Option<String>,
 }
 
 /// Which files a voice takes.
@@ -111,13 +112,11 @@ impl WhatsAppVoice {
         "https://graph.facebook.com/v24.0".to_owned()
     }
 
-    fn default_list_label() -> String {
-        "Options".to_owned()
+    /// What stands on the button that opens a list of choices.
+    #[must_use]
+    pub fn list_label(&self) -> &str {
+        self.list_label.as_deref().unwrap_or("Options")
     }
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// A channel over plain HTTP.
