@@ -65,10 +65,26 @@ pub mod redb;
 pub mod redis;
 
 #[cfg(feature = "aws")]
+#[cfg_attr(
+    not(any(feature = "embedder-bedrock", feature = "oracle-bedrock")),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what adapters share is checked without any of them too"
+    )
+)]
 pub mod aws;
 #[cfg(feature = "facts")]
 pub mod facts;
 #[cfg(feature = "google")]
+#[cfg_attr(
+    not(any(feature = "embedder-vertexai", feature = "oracle-vertexai")),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what adapters share is checked without any of them too"
+    )
+)]
 pub mod google;
 #[cfg(feature = "headers")]
 pub mod headers;

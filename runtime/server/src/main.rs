@@ -14,7 +14,7 @@ use eywa_runtime::{
     roster::Roster,
     secrets::MountedSecrets,
     serve::serve,
-    wiring::{Shared, Stores, Wired, wire},
+    wiring::{Shared, Stores, wire},
 };
 use tokio::{
     net::TcpListener,
@@ -246,7 +246,7 @@ async fn say_whether_wired(
 
 /// Shows the Spirit's Rites as objects, and follows what is decided on them.
 #[cfg(feature = "vigil-kubernetes")]
-fn watch_rites(wired: &Wired, namespace: &str, client: kube::Client) {
+fn watch_rites(wired: &eywa_runtime::wiring::Wired, namespace: &str, client: kube::Client) {
     use std::sync::Arc;
 
     use eywa_runtime::rites::kubernetes::ClusterRites;
@@ -258,7 +258,7 @@ fn watch_rites(wired: &Wired, namespace: &str, client: kube::Client) {
 
 /// Follows the Spirit's Vigil objects.
 #[cfg(feature = "vigil-kubernetes")]
-fn watch_vigils(wired: Wired, namespace: &str, client: kube::Client) {
+fn watch_vigils(wired: eywa_runtime::wiring::Wired, namespace: &str, client: kube::Client) {
     use std::sync::Arc;
 
     use eywa_runtime::vigils::kubernetes::ClusterVigils;

@@ -102,6 +102,11 @@ async fn adopt_definitions(kubectl: &Kubectl) {
 
 /// `helm upgrade --install`, with the chart in this folder.
 pub async fn upgrade(chart: &Path) -> Said {
+    upgrade_with(chart, &[]).await
+}
+
+/// The same, with more values, each as `--set` takes it.
+pub async fn upgrade_with(chart: &Path, more: &[&str]) -> Said {
     let chart = chart.to_string_lossy();
     let arguments = [
         "upgrade",
@@ -116,6 +121,8 @@ pub async fn upgrade(chart: &Path) -> Said {
         "--timeout",
         "3m",
     ];
+    let more = more.iter().flat_map(|value| ["--set", value]);
+    let arguments: Vec<&str> = arguments.into_iter().chain(more).collect();
     run("helm", &arguments, Some(&values().to_string())).await
 }
 

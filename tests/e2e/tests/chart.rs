@@ -1,13 +1,26 @@
 //! The chart, by its own tools and on the real API server.
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use eywa_e2e::{
-    Scene, cluster,
+    Scene, cluster, eventually,
     kubectl::{Kubectl, run},
+    plugin::Person,
+    wait::hold,
 };
 use serde_json::json;
 use tempfile::TempDir;
+
+/// How long a new policy may take to be followed.
+const TAKES_EFFECT_WITHIN: Duration = Duration::from_secs(30);
 
 pub async fn helm_and_kubeconform_find_nothing_wrong(_scene: Arc<Scene>) {
     let chart = cluster::chart();
@@ -140,6 +153,45 @@ pub async fn an_upgrade_that_changes_a_crd_changes_it(_scene: Arc<Scene>) {
         "{}",
         short_names().await
     );
+}
+
+pub async fn an_order_in_anothers_name_is_refused_where_the_admin_wants_it_so(scene: Arc<Scene>) {
+    let vigil = json!({
+        "apiVersion": "eywa.dev/v1alpha1",
+        "kind": "Vigil",
+        "metadata": {"name": "ana"},
+        "spec": {"spiritRef": {"name": "concierge"}, "session": "wa/5511999990000"},
+    });
+    scene.kubectl.apply(&[&vigil]).await;
+    let mia = Person::with_role(&scene.kubectl, &scene.namespace, "mia", "eywa-attendant").await;
+    let patch = async |spec: serde_json::Value| {
+        let (user, patch) = (
+            format!("--as={}", mia.user),
+            json!({"spec": spec}).to_string(),
+        );
+        let arguments = [
+            "patch", "vigil", "ana", "--type", "merge", "-p", &patch, &user,
+        ];
+        scene.kubectl.attempt(&arguments).await
+    };
+    cluster::upgrade_with(&cluster::chart(), &["vigil.verifiedBy=true"])
+        .await
+        .expect_ok("helm upgrade");
+    // The API server follows its policies after a moment; until then a name is taken, and the next try is another one.
+    let tries = AtomicUsize::new(0);
+    eventually("another's name is refused", TAKES_EFFECT_WITHIN, || async {
+        let by = format!("ana-{}", tries.fetch_add(1, Ordering::Relaxed));
+        let said = patch(json!({"by": by})).await;
+        hold(!said.ok && said.err.contains("your own name"), said.err)
+    })
+    .await;
+    let said = patch(json!({"takeover": true})).await;
+    assert!(!said.ok && said.err.contains(&mia.user), "{said:?}");
+    let said = patch(json!({"takeover": true, "by": mia.user})).await;
+    assert!(said.ok, "{said:?}");
+    cluster::upgrade(&cluster::chart())
+        .await
+        .expect_ok("helm upgrade");
 }
 
 async fn short_names() -> String {

@@ -67,7 +67,8 @@ fn main() {
     let alone = scenarios! { handle,
         vigil: a_human_takes_over_while_the_operator_is_down;
         outages: nothing_acknowledged_is_lost_while_redis_is_away;
-        chart: an_upgrade_that_changes_a_crd_changes_it;
+        chart: an_upgrade_that_changes_a_crd_changes_it,
+            an_order_in_anothers_name_is_refused_where_the_admin_wants_it_so;
     };
     if arguments.list {
         libtest_mimic::run(&arguments, beside.into_iter().chain(alone).collect()).exit();

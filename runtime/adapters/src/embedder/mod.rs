@@ -3,6 +3,19 @@
 #[cfg(feature = "embedder-bedrock")]
 mod bedrock;
 #[cfg(feature = "embedder-exchange")]
+#[cfg_attr(
+    not(any(
+        feature = "embedder-bedrock",
+        feature = "embedder-gemini",
+        feature = "embedder-openai",
+        feature = "embedder-vertexai"
+    )),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what adapters share is checked without any of them too"
+    )
+)]
 mod exchange;
 #[cfg(feature = "embedder-gemini")]
 mod gemini;

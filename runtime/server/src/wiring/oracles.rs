@@ -23,12 +23,15 @@ use eywa_weave::{
 ))]
 use {
     eywa_adapters::oracle::Sending,
-    eywa_crds::{
-        runtime_config::{Asked, SecretFile},
-        spirit::ShownAttachments,
-    },
-    secrecy::SecretString,
+    eywa_crds::{runtime_config::Asked, spirit::ShownAttachments},
 };
+#[cfg(any(
+    feature = "oracle-anthropic",
+    feature = "oracle-gemini",
+    feature = "oracle-openai",
+    feature = "oracle-vertexai"
+))]
+use {eywa_crds::runtime_config::SecretFile, secrecy::SecretString};
 
 use super::{Shared, WireError};
 use crate::secrets::Secrets;
@@ -79,7 +82,6 @@ fn base_url(spirit: &CompiledSpirit, base_url: &str) -> Result<url::Url, WireErr
 
 #[cfg(any(
     feature = "oracle-anthropic",
-    feature = "oracle-bedrock",
     feature = "oracle-gemini",
     feature = "oracle-openai",
     feature = "oracle-vertexai"
