@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use eywa_e2e::{
-    Scene, eventually, redis,
+    Scene, eventually,
+    plugin::Person,
+    redis,
     scene::{ANSWERED_WITHIN, Pod},
     spirit,
     till::Till,
@@ -37,6 +39,16 @@ pub async fn an_approved_call_is_made_once_and_the_person_hears(scene: Arc<Scene
     );
 
     let yes = r#"{"spec":{"decision":"Approved","by":"ana@cafe.example"}}"#;
+    let eve = Person::with_role(&scene.kubectl, &scene.namespace, "eve", "eywa-viewer").await;
+    let user = format!("--as={}", eve.user);
+    let refused = scene
+        .kubectl
+        .attempt(&["patch", "rite", &name, "--type", "merge", "-p", yes, &user])
+        .await;
+    assert!(
+        refused.err.contains("cannot patch resource \"rites\""),
+        "{refused:?}"
+    );
     patch(&scene, &name, yes).await;
     patch(&scene, &name, yes).await;
     let no = r#"{"spec":{"decision":"Denied"}}"#;

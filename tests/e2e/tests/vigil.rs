@@ -6,8 +6,9 @@ use eywa_e2e::{
     Scene,
     bell::{self, Bell},
     cluster, eventually,
-    kubectl::Kubectl,
+    kubectl::{Kubectl, Said},
     model::Model,
+    plugin::Person,
     scene::ANSWERED_WITHIN,
     spirit,
     wait::hold,
@@ -33,7 +34,20 @@ pub async fn a_human_takes_a_conversation_over_and_gives_it_back(scene: Arc<Scen
         Model::echo("hello")
     );
 
-    patch(&scene, TAKE_OVER).await;
+    // Who may is Kubernetes' to say.
+    let person = async |name: &str, role: &str| {
+        Person::with_role(&scene.kubectl, &scene.namespace, name, role).await
+    };
+    let eve = person("eve", "eywa-viewer").await;
+    let refused = patch_as(&scene, &eve, TAKE_OVER).await;
+    assert!(
+        !refused.ok && refused.err.contains("cannot patch resource \"vigils\""),
+        "{refused:?}"
+    );
+    let mia = person("mia", "eywa-attendant").await;
+    patch_as(&scene, &mia, TAKE_OVER)
+        .await
+        .expect_ok("kubectl patch");
     let status = wait_for_status(&scene, "phase is Active", |status| {
         status["phase"] == "Active"
     })
@@ -411,6 +425,15 @@ fn vigil() -> Value {
         "metadata": {"name": "ana"},
         "spec": {"spiritRef": {"name": spirit::NAME}, "session": format!("wa/{ANA}")},
     })
+}
+
+/// The same patch, by somebody with a role of the chart.
+async fn patch_as(scene: &Scene, person: &Person, patch: &str) -> Said {
+    let user = format!("--as={}", person.user);
+    let arguments = [
+        "patch", "vigil", "ana", "--type", "merge", "-p", patch, &user,
+    ];
+    scene.kubectl.attempt(&arguments).await
 }
 
 async fn patch(scene: &Scene, patch: &str) {
