@@ -98,5 +98,12 @@ pub mod headers;
     )
 )]
 pub mod mongodb;
+#[cfg(test)]
+#[cfg(any(
+    feature = "conduit-mcp",
+    feature = "embedder-exchange",
+    feature = "oracle-wire"
+))]
+mod rehearsal;
 #[cfg(feature = "standard-webhooks")]
 pub mod standard_webhooks;

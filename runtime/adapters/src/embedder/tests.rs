@@ -1,8 +1,7 @@
 //! Against stand-ins that answer as the vendors' documentation says.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use eywa_guard::{GuardedClient, Policy};
 use eywa_weave::ports::{
     lore::{Embedder, EmbedderError, Purpose},
     oracle::Fault,
@@ -15,18 +14,10 @@ use super::{BedrockEmbedder, GeminiEmbedder, OpenAiEmbedder, VertexAiEmbedder};
 use crate::{
     aws::{BedrockAuth, BedrockSite},
     google::{GoogleTokens, VertexSite},
+    rehearsal::client,
 };
 
 const KEY: &str = "not-a-real-key";
-
-fn client() -> GuardedClient {
-    // Another test of the process may have installed it.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    GuardedClient::new(Arc::new(Policy {
-        loopback: true,
-        ..Policy::default()
-    }))
-}
 
 fn key() -> Option<SecretString> {
     Some(SecretString::from(KEY))

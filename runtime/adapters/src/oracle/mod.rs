@@ -26,6 +26,9 @@ mod generate_content;
 mod in_memory;
 #[cfg(feature = "oracle-openai")]
 mod openai;
+#[cfg(test)]
+#[cfg(feature = "oracle-wire")]
+mod rehearsal;
 #[cfg(feature = "oracle-scripted")]
 mod scripted;
 #[cfg(feature = "oracle-wire")]

@@ -1,22 +1,48 @@
 //! The Redis adapters, on a real Redis.
 
+/// The suite of every port, each on what `spirit()` gives where this stands.
+macro_rules! every_suite {
+    () => {
+        $crate::redis::every_suite! {
+            attachments: attachments_suite, RedisAttachments;
+            bond: bond_suite, RedisBond;
+            chronicle: chronicle_suite, RedisChronicle;
+            contacts: contacts_suite, RedisContacts;
+            echoes: echoes_suite, RedisEchoes;
+            inbox: inbox_suite, RedisInbox;
+            memory: memory_suite, RedisMemory;
+            rite: rite_suite, RedisRites;
+            vigil: vigil_suite, RedisVigil;
+        }
+    };
+    ($($port:ident: $suite:ident, $adapter:ident;)+) => {
+        $(
+            mod $port {
+                use super::*;
+                $crate::suites::$suite!(async || {
+                    std::sync::Arc::new(eywa_adapters::$port::$adapter::new(spirit().await))
+                });
+            }
+        )+
+    };
+}
+pub(crate) use every_suite;
+
 mod limits;
 pub mod server;
 mod topologies;
 
 use std::{
     sync::{
-        Arc, LazyLock,
+        LazyLock,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
 
 use eywa_adapters::{
-    attachments::RedisAttachments,
     bond::RedisBond,
     chronicle::RedisChronicle,
-    contacts::RedisContacts,
     echoes::RedisEchoes,
     inbox::RedisInbox,
     memory::RedisMemory,
@@ -50,50 +76,7 @@ async fn spirit() -> Redis {
     Redis::new(&SERVER.url(), Scope::new("tests", &spirit)).unwrap()
 }
 
-mod bond {
-    use super::*;
-    suites::bond_suite!(async || Arc::new(RedisBond::new(spirit().await)));
-}
-
-mod attachments {
-    use super::*;
-    suites::attachments_suite!(async || Arc::new(RedisAttachments::new(spirit().await)));
-}
-
-mod contacts {
-    use super::*;
-    suites::contacts_suite!(async || Arc::new(RedisContacts::new(spirit().await)));
-}
-
-mod chronicle {
-    use super::*;
-    suites::chronicle_suite!(async || Arc::new(RedisChronicle::new(spirit().await)));
-}
-
-mod echoes {
-    use super::*;
-    suites::echoes_suite!(async || Arc::new(RedisEchoes::new(spirit().await)));
-}
-
-mod inbox {
-    use super::*;
-    suites::inbox_suite!(async || Arc::new(RedisInbox::new(spirit().await)));
-}
-
-mod memory {
-    use super::*;
-    suites::memory_suite!(async || Arc::new(RedisMemory::new(spirit().await)));
-}
-
-mod rite {
-    use super::*;
-    suites::rite_suite!(async || Arc::new(RedisRites::new(spirit().await)));
-}
-
-mod vigil {
-    use super::*;
-    suites::vigil_suite!(async || Arc::new(RedisVigil::new(spirit().await)));
-}
+every_suite!();
 
 /// No call takes longer than this, whatever Redis does.
 const BOUND: Duration = Duration::from_secs(4);

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Desk,
-    access::Right,
+    access::{Person, Right},
     conflict,
     conversation::{Conversation, current},
     read, session,
@@ -73,7 +73,7 @@ pub(super) async fn silenced(servings: &[Arc<Serving>]) -> Result<Vec<Silence>, 
         .collect())
 }
 
-/// Somebody may say why; the name is never theirs to say.
+/// Whose name it is done in is never theirs to say.
 #[derive(Deserialize)]
 struct Order {
     #[serde(default)]
@@ -91,15 +91,24 @@ pub(super) struct Replied {
     echo: Echo,
 }
 
+/// Who it is, if they may take over, and the conversation of this path.
+async fn attending(
+    desk: &Desk,
+    headers: &HeaderMap,
+    (spirit, of): &(String, String),
+) -> Result<(Person, Arc<Serving>, SessionKey), Problem> {
+    let person = desk.admit(headers, Right::TakeOver).await?;
+    Ok((person, desk.serving(spirit)?, session(of)?))
+}
+
 /// `POST /api/conversations/{spirit}/{session}/takeover`
 pub(super) async fn take_over(
     State(desk): State<Desk>,
     headers: HeaderMap,
-    Path((spirit, of)): Path<(String, String)>,
+    Path(path): Path<(String, String)>,
     body: Body,
 ) -> Result<Json<Conversation>, Problem> {
-    let person = desk.admit(&headers, Right::TakeOver).await?;
-    let (serving, of) = (desk.serving(&spirit)?, session(&of)?);
+    let (person, serving, of) = attending(&desk, &headers, &path).await?;
     let _: Order = read(&headers, body).await?;
     let target = Target::Session(of.clone());
     serving.weave().take_over(&target, &person.name).await?;
@@ -110,11 +119,10 @@ pub(super) async fn take_over(
 pub(super) async fn give_back(
     State(desk): State<Desk>,
     headers: HeaderMap,
-    Path((spirit, of)): Path<(String, String)>,
+    Path(path): Path<(String, String)>,
     body: Body,
 ) -> Result<Json<Conversation>, Problem> {
-    let person = desk.admit(&headers, Right::TakeOver).await?;
-    let (serving, of) = (desk.serving(&spirit)?, session(&of)?);
+    let (person, serving, of) = attending(&desk, &headers, &path).await?;
     let Order { force } = read(&headers, body).await?;
     let target = Target::Session(of.clone());
     serving
@@ -128,11 +136,10 @@ pub(super) async fn give_back(
 pub(super) async fn reply(
     State(desk): State<Desk>,
     headers: HeaderMap,
-    Path((spirit, of)): Path<(String, String)>,
+    Path(path): Path<(String, String)>,
     body: Body,
 ) -> Result<Json<Replied>, Problem> {
-    let person = desk.admit(&headers, Right::TakeOver).await?;
-    let (serving, of) = (desk.serving(&spirit)?, session(&of)?);
+    let (person, serving, of) = attending(&desk, &headers, &path).await?;
     let Words { id, text } = read(&headers, body).await?;
     let sound = !id.is_empty()
         && id.len() <= LONGEST_ID
@@ -156,10 +163,9 @@ pub(super) async fn reply(
 pub(super) async fn typing(
     State(desk): State<Desk>,
     headers: HeaderMap,
-    Path((spirit, of)): Path<(String, String)>,
+    Path(path): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let person = desk.admit(&headers, Right::TakeOver).await?;
-    let (serving, of): (_, SessionKey) = (desk.serving(&spirit)?, session(&of)?);
+    let (person, serving, of) = attending(&desk, &headers, &path).await?;
     serving.weave().types_as_human(&of, &person.name).await?;
     desk.0.feeds.typing(serving.name(), &of, &person.name);
     Ok(StatusCode::NO_CONTENT)

@@ -6,18 +6,14 @@ use async_trait::async_trait;
 use eywa_crds::{Rite as RiteObject, Spirit, rite::RiteStatus};
 use eywa_weave::SpiritName;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::{
-    Api, Client, Resource as _,
-    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
-};
-use serde_json::json;
+use kube::{Api, Client, Resource as _};
 use tokio::sync::{OnceCell, mpsc};
 use tracing::debug;
 
 use super::ledger::{Made, RiteObjects};
 use crate::vigils::{
     Change, ObjectsError, Published,
-    kubernetes::{FIELD_MANAGER, follow, in_time, unreachable},
+    kubernetes::{delete, follow, in_time, making, publish, unreachable},
 };
 
 /// The Rite objects of one namespace.
@@ -72,12 +68,8 @@ impl ClusterRites {
 #[async_trait]
 impl RiteObjects for ClusterRites {
     async fn make(&self, object: &RiteObject) -> Result<Made, ObjectsError> {
-        let params = PostParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PostParams::default()
-        };
         let object = self.owned(object).await;
-        match in_time(self.api.create(&params, &object)).await? {
+        match in_time(self.api.create(&making(), &object)).await? {
             Ok(_) => Ok(Made::There),
             Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(Made::There),
             // Such as a session whose name is too long for an object.
@@ -93,37 +85,10 @@ impl RiteObjects for ClusterRites {
         object: &RiteObject,
         status: &RiteStatus,
     ) -> Result<Published, ObjectsError> {
-        let name = object.metadata.name.as_deref().unwrap_or_default();
-        let patch = json!({
-            "apiVersion": format!("{}/{}", eywa_crds::GROUP, eywa_crds::VERSION),
-            "kind": "Rite",
-            // With the version the API server refuses to write over anything newer.
-            "metadata": {"name": name, "resourceVersion": object.metadata.resource_version},
-            "status": status,
-        });
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        match in_time(self.api.patch_status(name, &params, &Patch::Apply(&patch))).await? {
-            Ok(_) => Ok(Published::Written),
-            Err(kube::Error::Api(refusal)) if [404, 409].contains(&refusal.code) => {
-                Ok(Published::Outdated)
-            }
-            Err(error) => Err(unreachable(error)),
-        }
+        publish(&self.api, object, status).await
     }
 
     async fn delete(&self, object: &RiteObject) -> Result<(), ObjectsError> {
-        let name = object.metadata.name.as_deref().unwrap_or_default();
-        let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: object.metadata.uid.clone(),
-                resource_version: object.metadata.resource_version.clone(),
-            }),
-            ..DeleteParams::default()
-        };
-        match in_time(self.api.delete(name, &params)).await? {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(refusal)) if [404, 409].contains(&refusal.code) => Ok(()),
-            Err(error) => Err(unreachable(error)),
-        }
+        delete(&self.api, object).await.map(drop)
     }
 }

@@ -15,7 +15,7 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 use tokio::{sync::mpsc, time::timeout};
 use tracing::warn;
@@ -102,30 +102,11 @@ impl VigilObjects for ClusterVigils {
         vigil: &Vigil,
         status: &VigilStatus,
     ) -> Result<Published, ObjectsError> {
-        let name = vigil.metadata.name.as_deref().unwrap_or_default();
-        let patch = json!({
-            "apiVersion": format!("{}/{}", eywa_crds::GROUP, eywa_crds::VERSION),
-            "kind": "Vigil",
-            // With the version the API server refuses to write over anything newer.
-            "metadata": {"name": name, "resourceVersion": vigil.metadata.resource_version},
-            "status": status,
-        });
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        match in_time(self.api.patch_status(name, &params, &Patch::Apply(&patch))).await? {
-            Ok(_) => Ok(Published::Written),
-            Err(kube::Error::Api(refusal)) if [404, 409].contains(&refusal.code) => {
-                Ok(Published::Outdated)
-            }
-            Err(error) => Err(unreachable(error)),
-        }
+        publish(&self.api, vigil, status).await
     }
 
     async fn make(&self, vigil: &Vigil) -> Result<(), ObjectsError> {
-        let params = PostParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PostParams::default()
-        };
-        match in_time(self.api.create(&params, vigil)).await? {
+        match in_time(self.api.create(&making(), vigil)).await? {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(()),
             // Such as a session whose name is too long for an object: it is on the desk all the same.
@@ -158,15 +139,7 @@ impl VigilObjects for ClusterVigils {
     }
 
     async fn delete(&self, vigil: &Vigil) -> Result<Published, ObjectsError> {
-        let name = vigil.metadata.name.as_deref().unwrap_or_default();
-        let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: vigil.metadata.uid.clone(),
-                resource_version: vigil.metadata.resource_version.clone(),
-            }),
-            ..DeleteParams::default()
-        };
-        if_unchanged(in_time(self.api.delete(name, &params)).await?)
+        delete(&self.api, vigil).await
     }
 
     async fn announce(&self, vigil: &Vigil, news: Announcement) {
@@ -194,6 +167,51 @@ impl VigilObjects for ClusterVigils {
             Err(_) => warn!("an Event could not be written in time"),
         }
     }
+}
+
+/// How an object is made.
+pub(crate) fn making() -> PostParams {
+    PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    }
+}
+
+/// Writes the object's status, unless the object is another one by now, or gone.
+pub(crate) async fn publish<K>(
+    api: &Api<K>,
+    object: &K,
+    status: &impl Serialize,
+) -> Result<Published, ObjectsError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let name = object.meta().name.as_deref().unwrap_or_default();
+    let patch = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        // With the version the API server refuses to write over anything newer.
+        "metadata": {"name": name, "resourceVersion": object.meta().resource_version},
+        "status": status,
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    if_unchanged(in_time(api.patch_status(name, &params, &Patch::Apply(&patch))).await?)
+}
+
+/// Deletes the object, unless it is another one by now.
+pub(crate) async fn delete<K>(api: &Api<K>, object: &K) -> Result<Published, ObjectsError>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
+{
+    let name = object.meta().name.as_deref().unwrap_or_default();
+    let params = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: object.meta().uid.clone(),
+            resource_version: object.meta().resource_version.clone(),
+        }),
+        ..DeleteParams::default()
+    };
+    if_unchanged(in_time(api.delete(name, &params)).await?)
 }
 
 fn if_unchanged<T>(answer: Result<T, kube::Error>) -> Result<Published, ObjectsError> {

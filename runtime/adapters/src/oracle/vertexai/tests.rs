@@ -1,8 +1,5 @@
 //! Against a stand-in that answers as Google Cloud's documentation says.
 
-use std::sync::Arc;
-
-use eywa_guard::Policy;
 use eywa_weave::{
     ports::oracle::{Fault, Stop, Turn},
     tool::ToolCall,
@@ -14,6 +11,7 @@ use wiremock::{
 };
 
 use super::*;
+use crate::rehearsal::client;
 
 async fn metadata_server() -> MockServer {
     let server = MockServer::start().await;
@@ -35,15 +33,6 @@ async fn stand_in(answer: ResponseTemplate) -> MockServer {
         .mount(&server)
         .await;
     server
-}
-
-fn client() -> GuardedClient {
-    // Another test of the process may have installed it.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    GuardedClient::new(Arc::new(Policy {
-        loopback: true,
-        ..Policy::default()
-    }))
 }
 
 fn oracle(server: &MockServer, model: &str, tokens: GoogleTokens) -> VertexAi {

@@ -4,17 +4,14 @@ use std::{
     path::Path,
     process::Command,
     sync::{
-        Arc, LazyLock,
+        LazyLock,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
 };
 
 use eywa_adapters::{
     bond::RedisBond,
-    chronicle::RedisChronicle,
-    echoes::RedisEchoes,
     inbox::RedisInbox,
-    memory::RedisMemory,
     redis::{Redis, Scope},
     vigil::RedisVigil,
 };
@@ -25,7 +22,7 @@ use eywa_weave::{
 use secrecy::SecretString;
 
 use super::server::{RedisServer, free_port};
-use crate::suites::{self, LONG, ana, pulse, until};
+use crate::suites::{LONG, ana, pulse, until};
 
 /// Three masters that share the slots.
 struct Cluster {
@@ -84,31 +81,7 @@ async fn spirit() -> Redis {
 
 mod on_a_cluster {
     use super::*;
-
-    mod bond {
-        use super::*;
-        suites::bond_suite!(async || Arc::new(RedisBond::new(spirit().await)));
-    }
-    mod chronicle {
-        use super::*;
-        suites::chronicle_suite!(async || Arc::new(RedisChronicle::new(spirit().await)));
-    }
-    mod echoes {
-        use super::*;
-        suites::echoes_suite!(async || Arc::new(RedisEchoes::new(spirit().await)));
-    }
-    mod inbox {
-        use super::*;
-        suites::inbox_suite!(async || Arc::new(RedisInbox::new(spirit().await)));
-    }
-    mod memory {
-        use super::*;
-        suites::memory_suite!(async || Arc::new(RedisMemory::new(spirit().await)));
-    }
-    mod vigil {
-        use super::*;
-        suites::vigil_suite!(async || Arc::new(RedisVigil::new(spirit().await)));
-    }
+    crate::redis::every_suite!();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

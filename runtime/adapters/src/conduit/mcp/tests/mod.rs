@@ -2,26 +2,17 @@ mod shop;
 
 use std::time::Instant;
 
-use eywa_guard::Policy;
 use secrecy::SecretString;
 use serde_json::json;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
 
 use self::shop::{Behaviour, Server};
 use super::*;
+use crate::rehearsal::client;
 
 const LIMIT: Duration = Duration::from_secs(5);
 /// Long enough for whatever is waited for to happen, on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(20);
-
-fn client() -> GuardedClient {
-    // Another test of the process may have installed it.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    GuardedClient::new(Arc::new(Policy {
-        loopback: true,
-        ..Policy::default()
-    }))
-}
 
 fn endpoint(url: &str) -> Endpoint {
     Endpoint {

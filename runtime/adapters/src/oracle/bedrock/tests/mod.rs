@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use aws_smithy_eventstream::frame::write_message_to;
 use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
-use eywa_guard::Policy;
 use eywa_weave::{
     ports::oracle::Turn,
     tool::{ToolCall, ToolResult, ToolSpec},
@@ -18,18 +17,13 @@ use serde_json::{Value, json};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
 
 use super::*;
-use crate::aws::{AwsCredentials, BedrockAuth};
+use crate::{
+    aws::{AwsCredentials, BedrockAuth},
+    oracle::rehearsal::{asked, call, person, question},
+    rehearsal::client,
+};
 
 const CLAUDE: &str = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0";
-
-fn client() -> GuardedClient {
-    // Another test of the process may have installed it.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    GuardedClient::new(Arc::new(Policy {
-        loopback: true,
-        ..Policy::default()
-    }))
-}
 
 fn signed() -> BedrockAuth {
     let file = "aws_access_key_id=AKIDFAKE\naws_secret_access_key=not-a-real-secret";
@@ -58,50 +52,12 @@ async fn stand_in(answer: ResponseTemplate) -> MockServer {
     server
 }
 
-/// The one request that the stand-in got.
-async fn asked(server: &MockServer) -> wiremock::Request {
-    let mut requests = server.received_requests().await.unwrap();
-    assert_eq!(
-        requests.len(),
-        1,
-        "an Oracle asks once: retries are the Weave's"
-    );
-    requests.remove(0)
-}
-
-fn person(text: &str) -> Turn {
-    Turn::User {
-        text: text.to_owned(),
-        attachments: Vec::new(),
-    }
-}
-
 fn tool(name: &str) -> Arc<ToolSpec> {
     Arc::new(ToolSpec {
         name: name.to_owned(),
         description: format!("What {name} does."),
         parameters: json!({"type": "object", "properties": {"drink": {"type": "string"}}}),
     })
-}
-
-fn call(id: &str, name: &str, arguments: Value) -> ToolCall {
-    ToolCall {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        arguments,
-        sealed: None,
-    }
-}
-
-fn question<'a>(turns: &'a [Turn], tools: &'a [Arc<ToolSpec>]) -> Question<'a> {
-    Question {
-        system: "You serve coffee.",
-        turns,
-        tools,
-        temperature: None,
-        max_tokens: None,
-        effort: None,
-    }
 }
 
 async fn ask(oracle: &Bedrock, on_text: Option<OnText<'_>>) -> Result<Reply, OracleError> {

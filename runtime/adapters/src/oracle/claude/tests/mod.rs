@@ -5,12 +5,9 @@ mod request;
 mod response;
 mod stream;
 
-use std::sync::Arc;
-
-use eywa_guard::{GuardedClient, Policy};
 use eywa_weave::{
-    ports::oracle::{OnText, Oracle, OracleError, Question, Reply, Turn},
-    tool::{ToolCall, ToolSpec},
+    ports::oracle::{Oracle, OracleError, Question, Reply, Turn},
+    tool::ToolCall,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -20,18 +17,15 @@ use wiremock::{
     matchers::{header, method, path},
 };
 
-use crate::oracle::Anthropic;
+use crate::{
+    oracle::{
+        Anthropic,
+        rehearsal::{self, ask, call, person, question, tool},
+    },
+    rehearsal::client,
+};
 
 const KEY: &str = "sk-ant-not-a-real-key";
-
-fn client() -> GuardedClient {
-    // Another test of the process may have installed it.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    GuardedClient::new(Arc::new(Policy {
-        loopback: true,
-        ..Policy::default()
-    }))
-}
 
 fn oracle_at(base_url: &str) -> Anthropic {
     Anthropic::new(
@@ -61,57 +55,7 @@ fn oracle(server: &MockServer) -> Anthropic {
 
 /// The body of the one request that the stand-in got.
 async fn asked(server: &MockServer) -> Value {
-    let requests = server.received_requests().await.unwrap();
-    assert_eq!(
-        requests.len(),
-        1,
-        "an Oracle asks once: retries are the Weave's"
-    );
-    requests[0].body_json().unwrap()
-}
-
-fn person(text: &str) -> Turn {
-    Turn::User {
-        text: text.to_owned(),
-        attachments: Vec::new(),
-    }
-}
-
-fn tool(name: &str) -> Arc<ToolSpec> {
-    Arc::new(ToolSpec {
-        name: name.to_owned(),
-        description: format!("What {name} does."),
-        parameters: json!({"type": "object", "properties": {"drink": {"type": "string"}}, "required": ["drink"]}),
-    })
-}
-
-fn call(id: &str, name: &str, arguments: Value) -> ToolCall {
-    ToolCall {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        arguments,
-        sealed: None,
-    }
-}
-
-fn question<'a>(turns: &'a [Turn], tools: &'a [Arc<ToolSpec>]) -> Question<'a> {
-    Question {
-        system: "You serve coffee.",
-        turns,
-        tools,
-        temperature: None,
-        max_tokens: None,
-        effort: None,
-    }
-}
-
-async fn ask(oracle: &Anthropic, on_text: Option<OnText<'_>>) -> Result<Reply, OracleError> {
-    oracle
-        .ask(
-            question(&[person("A flat white, please.")], &[tool("place_order")]),
-            on_text,
-        )
-        .await
+    rehearsal::asked(server).await.body_json().unwrap()
 }
 
 /// A whole message with this content.

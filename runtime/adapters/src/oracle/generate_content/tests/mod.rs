@@ -6,9 +6,8 @@ mod request;
 
 use std::sync::Arc;
 
-use eywa_guard::{GuardedClient, Policy};
 use eywa_weave::{
-    ports::oracle::{OnText, Oracle, OracleError, Question, Reply, Turn},
+    ports::oracle::{Oracle, OracleError, Question, Reply, Turn},
     tool::{ToolCall, ToolResult, ToolSpec},
 };
 use secrecy::SecretString;
@@ -19,18 +18,15 @@ use wiremock::{
     matchers::{header, method},
 };
 
-use crate::oracle::Gemini;
+use crate::{
+    oracle::{
+        Gemini,
+        rehearsal::{self, ask, person, question, tool},
+    },
+    rehearsal::client,
+};
 
 const KEY: &str = "not-a-real-key";
-
-fn client() -> GuardedClient {
-    // Another test of the process may have installed it.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    GuardedClient::new(Arc::new(Policy {
-        loopback: true,
-        ..Policy::default()
-    }))
-}
 
 fn oracle_at(base_url: &str, model: &str) -> Gemini {
     Gemini::new(
@@ -58,33 +54,13 @@ async fn stand_in(answer: ResponseTemplate) -> MockServer {
 
 /// Path, query and body of the one request that the stand-in got.
 async fn asked(server: &MockServer) -> (String, Value) {
-    let requests = server.received_requests().await.unwrap();
-    assert_eq!(
-        requests.len(),
-        1,
-        "an Oracle asks once: retries are the Weave's"
-    );
-    let url = &requests[0].url;
+    let request = rehearsal::asked(server).await;
+    let url = &request.url;
     let path = match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
     };
-    (path, requests[0].body_json().unwrap())
-}
-
-fn person(text: &str) -> Turn {
-    Turn::User {
-        text: text.to_owned(),
-        attachments: Vec::new(),
-    }
-}
-
-fn tool(name: &str) -> Arc<ToolSpec> {
-    Arc::new(ToolSpec {
-        name: name.to_owned(),
-        description: format!("What {name} does."),
-        parameters: json!({"type": "object", "properties": {"drink": {"type": "string"}}, "required": ["drink"]}),
-    })
+    (path, request.body_json().unwrap())
 }
 
 fn call(id: &str, name: &str, arguments: Value, sealed: Option<&str>) -> ToolCall {
@@ -103,26 +79,6 @@ fn result(call: &str, name: &str, content: &str, failed: bool) -> ToolResult {
         content: content.to_owned(),
         failed,
     }
-}
-
-fn question<'a>(turns: &'a [Turn], tools: &'a [Arc<ToolSpec>]) -> Question<'a> {
-    Question {
-        system: "You serve coffee.",
-        turns,
-        tools,
-        temperature: None,
-        max_tokens: None,
-        effort: None,
-    }
-}
-
-async fn ask(oracle: &dyn Oracle, on_text: Option<OnText<'_>>) -> Result<Reply, OracleError> {
-    oracle
-        .ask(
-            question(&[person("A flat white, please.")], &[tool("place_order")]),
-            on_text,
-        )
-        .await
 }
 
 /// An answer, or a chunk of one.
