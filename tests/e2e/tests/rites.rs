@@ -93,6 +93,7 @@ pub async fn an_approved_call_is_made_once_and_the_person_hears(scene: Arc<Scene
         .await;
     assert!((waited - 1.0).abs() < 0.5, "{waited}");
 
+    // Every pod looks every three seconds for what is due: a second call would come with one of the next looks.
     tokio::time::sleep(Duration::from_secs(10)).await;
     let made = till.made();
     assert_eq!(made.len(), 1, "{made:?}");
