@@ -1,7 +1,7 @@
 //! Against an `eywa up`'s desk.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read},
     process::{Child, Command, Stdio},
     sync::mpsc,
     thread,
@@ -351,6 +351,7 @@ fn a_trace_shows_the_steps_with_their_times() {
 struct Watching {
     child: Child,
     lines: mpsc::Receiver<String>,
+    notes: mpsc::Receiver<String>,
 }
 
 impl Watching {
@@ -361,20 +362,13 @@ impl Watching {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (told, lines) = mpsc::channel();
-        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        let also = told.clone();
-        thread::spawn(move || {
-            for line in BufReader::new(out).lines().map_while(Result::ok) {
-                let _ = told.send(line);
-            }
-        });
-        thread::spawn(move || {
-            for line in BufReader::new(err).lines().map_while(Result::ok) {
-                let _ = also.send(line);
-            }
-        });
-        Self { child, lines }
+        let lines = lines_of(child.stdout.take().unwrap());
+        let notes = lines_of(child.stderr.take().unwrap());
+        Self {
+            child,
+            lines,
+            notes,
+        }
     }
 
     #[track_caller]
@@ -382,6 +376,23 @@ impl Watching {
         let line = self.lines.recv_timeout(Duration::from_secs(20));
         assert_eq!(line.as_deref(), Ok(wanted));
     }
+
+    /// On the other stream: which of two streams is read first is nobody's promise.
+    #[track_caller]
+    fn notes(&self, wanted: &str) {
+        let note = self.notes.recv_timeout(Duration::from_secs(20));
+        assert_eq!(note.as_deref(), Ok(wanted));
+    }
+}
+
+fn lines_of(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (told, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            let _ = told.send(line);
+        }
+    });
+    lines
 }
 
 impl Drop for Watching {
@@ -421,9 +432,9 @@ fn a_conversation_is_followed_across_a_lost_connection_and_nothing_is_shown_twic
     watching.says("10:00:00 barista: Hello yourself.");
 
     desk.hang_up();
-    watching.says("note: the connection is lost (the desk ended it); trying again");
+    watching.notes("note: the connection is lost (the desk ended it); trying again");
     watching.says("10:00:00 mia: I am here.");
-    watching.says("note: the connection is back");
+    watching.notes("note: the connection is back");
     desk.wait_for_stream(2);
     desk.tell("43", "echo", &echo("4", "took_over", ""));
     watching.says("10:00:00   — mia took the conversation —");
