@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use eywa_crds::{
     compile::{self, DefaultStores, Defaults},
     manifest::{ManifestProblem, Manifests},
-    runtime_config::{RedisUrls, RuntimeConfig},
+    runtime_config::{IngestConfig, RedisUrls, RuntimeConfig},
 };
 use eywa_guard::Policy;
 
@@ -15,6 +15,8 @@ pub(crate) struct Loaded {
     pub(crate) manifests: Manifests,
     /// What each Spirit that has voices runs, by its name. Only those without problems.
     pub(crate) configs: BTreeMap<String, RuntimeConfig>,
+    /// The Lore of each Spirit that has any, with voices or without.
+    pub(crate) lore: BTreeMap<String, IngestConfig>,
     /// Everything that is wrong, with its file and line.
     pub(crate) problems: Vec<ManifestProblem>,
 }
@@ -43,8 +45,13 @@ pub(crate) fn compile(
         .collect();
     let mut problems = manifests.problems.clone();
     let mut configs = BTreeMap::new();
+    let mut lore = BTreeMap::new();
     for (name, spirit) in &manifests.spirits {
-        match compile::compile(name, &spirit.spec, &surroundings) {
+        let compiled = compile::compile(name, &spirit.spec, &surroundings);
+        if let Some(ingest) = compiled.as_ref().ok().and_then(IngestConfig::of) {
+            lore.insert(name.clone(), ingest);
+        }
+        match compiled {
             Ok(config) if config.front().is_some_and(|front| !front.voices.is_empty()) => {
                 configs.insert(name.clone(), config);
             }
@@ -55,6 +62,7 @@ pub(crate) fn compile(
     Loaded {
         manifests,
         configs,
+        lore,
         problems,
     }
 }

@@ -7,6 +7,7 @@ mod completing;
 mod desk_api;
 mod discovery;
 mod load;
+mod lore;
 mod name;
 mod refusal;
 mod terminal;
@@ -40,6 +41,8 @@ enum Command {
     Chat(chat::Chat),
     /// Say everything the API server and the operator would say of a folder's manifests.
     Validate(validate::Validate),
+    /// Bring documents into a Spirit's Lore, and see what is found in it.
+    Lore(lore::LoreArgs),
     #[command(flatten)]
     Attend(attend::Attend),
     /// Print a script that completes this command in a shell, names of the cluster included.
@@ -47,6 +50,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(read) = eywa_lore::documents::answer() {
+        return read;
+    }
     if rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .is_err()
@@ -64,6 +70,7 @@ fn main() -> ExitCode {
         Command::Up(up) => up.run(),
         Command::Chat(chat) => chat.run(reach.cluster),
         Command::Validate(validate) => return validate.run(),
+        Command::Lore(lore) => lore.run(),
         Command::Attend(attend) => attend.run(reach),
         Command::Completion(completion) => completion.run(),
     };

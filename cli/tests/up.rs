@@ -6,6 +6,9 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[path = "up/imprint.rs"]
+mod imprint;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read, Write as _},

@@ -2,6 +2,11 @@
 //!
 //! It is JSON in a mounted file. Secrets are not in it: a [`SecretFile`] says which mounted file holds the value.
 
+mod google;
+mod lore;
+mod pathfinder;
+mod tools;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -10,7 +15,6 @@ use std::{
 
 use eywa_guard::Policy;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -19,9 +23,20 @@ use crate::{
     reference::SecretKeyRef,
     script::Script,
     spirit::{
-        BondSettings, Effort, HttpMethod, Limits, MediaSettings, MemorySettings,
-        PathfinderSettings, RiteRule, ShownAttachments, TemplateSettings, VigilSettings,
+        BondSettings, Effort, Limits, MediaSettings, MemorySettings, RiteRule, ShownAttachments,
+        TemplateSettings, VigilSettings,
     },
+};
+
+pub use self::{
+    google::{CompiledStorage, CompiledTasks},
+    lore::{
+        BedrockEmbedder, CompiledCollection, CompiledDocuments, CompiledEmbedder, CompiledImprint,
+        CompiledLore, CompiledLoreSource, CompiledLoreStore, IngestConfig, KeyedEmbedder,
+        VertexaiEmbedder,
+    },
+    pathfinder::CompiledPathfinder,
+    tools::{CompiledAction, CompiledHttpScout, CompiledScout, ScoutSource},
 };
 
 /// The version of this format. A runtime refuses another.
@@ -37,7 +52,7 @@ pub struct RuntimeConfig {
     pub namespace: String,
     /// Name of the Spirit whose Voices are served, one of `spirits`.
     pub front: String,
-    /// The front Spirit and those it routes to, by name. Those have no Voices and no Pathfinder here.
+    /// The front Spirit and those it routes to, by name. Those have no Voices here.
     pub spirits: BTreeMap<String, CompiledSpirit>,
     /// Where state is kept.
     pub stores: StoresConfig,
@@ -70,15 +85,7 @@ impl RuntimeConfig {
     /// # Errors
     /// When it is malformed, of another version, or lacks its front Spirit.
     pub fn from_json(text: &str) -> Result<Self, InvalidConfig> {
-        #[derive(Deserialize)]
-        struct Versioned {
-            version: u32,
-        }
-        // The version first: another version's fields would only give a confusing error.
-        let Versioned { version } = serde_json::from_str(text)?;
-        if version != RUNTIME_CONFIG_VERSION {
-            return Err(InvalidConfig::Version { found: version });
-        }
+        check_version(text)?;
         let config: Self = serde_json::from_str(text)?;
         if config.spirits.contains_key(&config.front) {
             Ok(config)
@@ -113,21 +120,26 @@ impl RuntimeConfig {
     /// Which clouds' identities of pods it uses.
     #[must_use]
     pub fn pod_identities(&self) -> PodIdentities {
-        let oracles = self.spirits.values().flat_map(|spirit| &spirit.oracles);
         let mut identities = PodIdentities::default();
-        for oracle in oracles {
-            match oracle {
-                CompiledOracle::Bedrock(bedrock) => {
+        for spirit in self.spirits.values() {
+            for oracle in spirit.every_oracle() {
+                identities.aws |= matches!(oracle, CompiledOracle::Bedrock(bedrock) if bedrock.auth == BedrockAuth::Pod);
+                identities.google |= matches!(oracle, CompiledOracle::Vertexai(vertexai) if vertexai.credentials.is_none());
+            }
+            match spirit.lore.as_ref().map(|lore| &lore.embedder) {
+                Some(CompiledEmbedder::Bedrock(bedrock)) => {
                     identities.aws |= bedrock.auth == BedrockAuth::Pod;
                 }
-                CompiledOracle::Vertexai(vertexai) => {
+                Some(CompiledEmbedder::Vertexai(vertexai)) => {
                     identities.google |= vertexai.credentials.is_none();
                 }
-                CompiledOracle::Anthropic(_)
-                | CompiledOracle::Gemini(_)
-                | CompiledOracle::Openai(_)
-                | CompiledOracle::Scripted(_) => {}
+                _ => {}
             }
+        }
+        if let StoresConfig::Redis { tasks, storage, .. } = &self.stores {
+            let tasks = tasks.iter().map(|tasks| &tasks.credentials);
+            let storage = storage.iter().map(|storage| &storage.credentials);
+            identities.google |= tasks.chain(storage).any(Option::is_none);
         }
         identities
     }
@@ -136,12 +148,23 @@ impl RuntimeConfig {
     #[must_use]
     pub fn secret_files(&self) -> BTreeSet<SecretFile> {
         let mut files = BTreeSet::new();
-        if let StoresConfig::Redis { urls, ca, mongo } = &self.stores {
+        if let StoresConfig::Redis {
+            urls,
+            ca,
+            mongo,
+            tasks,
+            storage,
+        } = &self.stores
+        {
             if let RedisUrls::Secret(file) = urls {
                 files.insert(file.clone());
             }
             files.extend(ca.clone());
             files.extend(mongo.as_ref().map(|mongo| mongo.url.clone()));
+            let tasks = tasks.as_ref().and_then(|tasks| tasks.credentials.clone());
+            let storage = storage.as_ref();
+            let storage = storage.and_then(|storage| storage.credentials.clone());
+            files.extend(tasks.into_iter().chain(storage));
         }
         for spirit in self.spirits.values() {
             files.extend(spirit.secret_files().cloned());
@@ -181,6 +204,12 @@ pub struct CompiledSpirit {
     pub actions: Vec<CompiledAction>,
     /// MCP servers.
     pub conduits: Vec<CompiledConduit>,
+    /// Documents that are looked up for each message.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lore: Option<CompiledLore>,
+    /// What is remembered of people.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub imprint: Option<CompiledImprint>,
     /// Calls that wait for a human's yes.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub rites: Vec<RiteRule>,
@@ -189,7 +218,7 @@ pub struct CompiledSpirit {
     pub offer_choices: bool,
     /// Which Spirit answers. Every route's Spirit is in the configuration.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub pathfinder: Option<PathfinderSettings>,
+    pub pathfinder: Option<CompiledPathfinder>,
     /// What it keeps in mind.
     #[serde(default)]
     pub memory: MemorySettings,
@@ -205,18 +234,18 @@ impl CompiledSpirit {
         hash(self)
     }
 
+    /// Every Oracle that is asked for it, whatever for.
+    fn every_oracle(&self) -> impl Iterator<Item = &CompiledOracle> {
+        let imprint = self.imprint.as_ref();
+        let imprint = imprint.and_then(|imprint| imprint.oracle.as_ref());
+        let pathfinder = self.pathfinder.as_ref();
+        let pathfinder = pathfinder.and_then(|pathfinder| pathfinder.oracle.as_ref());
+        self.oracles.iter().chain(imprint).chain(pathfinder)
+    }
+
     fn secret_files(&self) -> impl Iterator<Item = &SecretFile> {
-        let oracles = self.oracles.iter().filter_map(|oracle| match oracle {
-            CompiledOracle::Anthropic(anthropic) => anthropic.api_key.as_ref(),
-            CompiledOracle::Bedrock(bedrock) => match &bedrock.auth {
-                BedrockAuth::ApiKey(file) | BedrockAuth::Credentials(file) => Some(file),
-                BedrockAuth::Pod => None,
-            },
-            CompiledOracle::Gemini(gemini) => gemini.api_key.as_ref(),
-            CompiledOracle::Vertexai(vertexai) => vertexai.credentials.as_ref(),
-            CompiledOracle::Openai(openai) => openai.api_key.as_ref(),
-            CompiledOracle::Scripted(_) => None,
-        });
+        let oracles = self.every_oracle().filter_map(CompiledOracle::secret_file);
+        let lore = self.lore.iter().flat_map(CompiledLore::secret_files);
         let voices = self.voices.iter().flat_map(|voice| match &voice.channel {
             CompiledChannel::Whatsapp(whatsapp) => {
                 vec![
@@ -227,12 +256,16 @@ impl CompiledSpirit {
             }
             CompiledChannel::Http(http) => vec![&http.signing_key],
         });
-        let headers = (self.scouts.iter().flat_map(|scout| &scout.headers))
-            .chain(self.actions.iter().flat_map(|action| &action.headers))
-            .chain(self.conduits.iter().flat_map(|conduit| &conduit.headers))
-            .map(|header| &header.value);
+        let conduits = self.conduits.iter().flat_map(|conduit| &conduit.headers);
+        let headers = (self.scouts.iter().flat_map(CompiledScout::secret_files))
+            .chain(self.actions.iter().flat_map(CompiledAction::secret_files))
+            .chain(conduits.map(|header| &header.value));
         let notify = self.vigil.notify.iter().map(|notify| &notify.signing_key);
-        oracles.chain(voices).chain(headers).chain(notify)
+        oracles
+            .chain(lore)
+            .chain(voices)
+            .chain(headers)
+            .chain(notify)
     }
 }
 
@@ -347,6 +380,19 @@ pub enum CompiledOracle {
 }
 
 impl CompiledOracle {
+    /// The file that requests prove themselves with, if there is one.
+    #[must_use]
+    pub const fn secret_file(&self) -> Option<&SecretFile> {
+        match self {
+            Self::Anthropic(anthropic) => anthropic.api_key.as_ref(),
+            Self::Bedrock(bedrock) => bedrock.auth.secret_file(),
+            Self::Gemini(gemini) => gemini.api_key.as_ref(),
+            Self::Vertexai(vertexai) => vertexai.credentials.as_ref(),
+            Self::Openai(openai) => openai.api_key.as_ref(),
+            Self::Scripted(_) => None,
+        }
+    }
+
     /// How long one request may take.
     #[must_use]
     pub const fn timeout(&self) -> Duration {
@@ -476,6 +522,17 @@ pub enum BedrockAuth {
     Pod,
 }
 
+impl BedrockAuth {
+    /// The file that it is in, if it is in one.
+    #[must_use]
+    pub const fn secret_file(&self) -> Option<&SecretFile> {
+        match self {
+            Self::ApiKey(file) | Self::Credentials(file) => Some(file),
+            Self::Pod => None,
+        }
+    }
+}
+
 /// A model behind the Gemini API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -587,44 +644,6 @@ pub struct CompiledHttp {
     pub reply_url: Option<String>,
 }
 
-/// A step that fetches context.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CompiledScout {
-    /// Its name.
-    pub name: String,
-    /// A checked [`UrlTemplate`](crate::template::UrlTemplate) with [`SCOUT_URL`](crate::template::Vocabulary::SCOUT_URL).
-    pub url: String,
-    /// Headers of the request.
-    pub headers: Vec<SecretHeader>,
-    /// How long it may take.
-    pub timeout: Duration,
-    /// A checked [`When`](crate::expression::When).
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub when: Option<String>,
-}
-
-/// An HTTP tool.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CompiledAction {
-    /// Its name.
-    pub name: String,
-    /// What the Oracle is told of it.
-    pub description: String,
-    /// A checked JSON Schema of its arguments.
-    pub parameters: Map<String, Value>,
-    /// The method.
-    pub method: HttpMethod,
-    /// A checked [`UrlTemplate`](crate::template::UrlTemplate) with
-    /// [`ACTION_URL`](crate::template::Vocabulary::ACTION_URL).
-    pub url: String,
-    /// Headers of the request.
-    pub headers: Vec<SecretHeader>,
-    /// How long it may take.
-    pub timeout: Duration,
-}
-
 /// An MCP server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -671,6 +690,12 @@ pub enum StoresConfig {
         /// Where conversations and the Chronicle are, if not there too.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         mongo: Option<CompiledMongo>,
+        /// What brings a Pulse whose pod died to another.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        tasks: Option<Box<CompiledTasks>>,
+        /// Where the files are that people send, if not there too.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        storage: Option<Box<CompiledStorage>>,
     },
 }
 
@@ -694,6 +719,20 @@ pub enum RedisUrls {
     Plain(String),
     /// A file that holds the URL, or several, a line each.
     Secret(SecretFile),
+}
+
+/// The version first: another version's fields would only give a confusing error.
+fn check_version(text: &str) -> Result<(), InvalidConfig> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let Versioned { version } = serde_json::from_str(text)?;
+    if version == RUNTIME_CONFIG_VERSION {
+        Ok(())
+    } else {
+        Err(InvalidConfig::Version { found: version })
+    }
 }
 
 fn hash(value: &impl Serialize) -> String {

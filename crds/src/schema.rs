@@ -7,6 +7,33 @@ pub(crate) fn any_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
 }
 
+/// An object of a few short texts, by name.
+pub(crate) fn short_strings(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 32,
+        "additionalProperties": { "type": "string", "maxLength": 256 },
+    })
+}
+
+/// JSON pointers by label. A label stands at the beginning of a line.
+pub(crate) fn pointers(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 32,
+        "additionalProperties": { "type": "string", "maxLength": 256, "pattern": "^(/([^~/]|~[01])*)*$" },
+    })
+}
+
+/// Templates by name.
+pub(crate) fn templates(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 32,
+        "additionalProperties": { "type": "string", "maxLength": 1024 },
+    })
+}
+
 /// A Kubernetes type, without the descriptions its own reference has: they would be most of the CRD.
 pub(crate) fn undescribed<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = T::json_schema(generator);

@@ -1,4 +1,7 @@
-//! Persona and URL templates.
+//! Templates of personas, and of the URLs, headers and bodies of requests.
+
+mod header;
+mod json;
 
 use std::{
     collections::BTreeSet,
@@ -8,6 +11,11 @@ use std::{
 use minijinja::{Environment, ErrorKind, Output, State, UndefinedBehavior, Value, value::Serde};
 use serde::Serialize;
 use url::Url;
+
+pub use self::{
+    header::HeaderTemplate,
+    json::{InField, JsonTemplate},
+};
 
 /// How much work rendering one template may do; a loop that would not end is stopped.
 const FUEL: u64 = 100_000;
@@ -40,6 +48,8 @@ impl Vocabulary {
         "text",
         "spirit",
     ]);
+    /// Of the namespace that is searched in Lore.
+    pub const LORE_NAMESPACE: Self = Self(&["user.id", "session.id", "voice", "spirit"]);
     /// Of an Action's URL.
     pub const ACTION_URL: Self = Self(&[
         "arguments.*",
@@ -89,6 +99,9 @@ pub enum TemplateError {
     /// The rendered text is no URL.
     #[error("it is not a URL: {0}")]
     NotAUrl(String),
+    /// A line break, or another control character, stands in a header's value.
+    #[error("a header's value must not hold a line break or another control character")]
+    NotAHeader,
     /// It could not be rendered.
     #[error("it cannot be rendered: {0}")]
     Render(String),

@@ -11,7 +11,7 @@ use std::path::Path;
 use eywa_crds::{
     compile::{DefaultStores, Defaults, compile_conduit, compile_spirit, referenced_secrets},
     manifest::Manifests,
-    runtime_config::{CompiledOracle, RedisUrls, RuntimeConfig},
+    runtime_config::{CompiledOracle, RedisUrls, RuntimeConfig, ScoutSource},
     script::{CompiledScript, ScoutFindings, SeenToolResult, Turn},
 };
 use eywa_guard::Policy;
@@ -65,10 +65,10 @@ fn it_compiles_for_this_machine_with_the_shop_at_its_port() {
     let config = compile_spirit(&manifests.spirits["barista"], &around).unwrap();
     let front = config.front().unwrap();
     assert_eq!(front.conduits[0].url, "http://127.0.0.1:40001/mcp");
-    assert_eq!(
-        front.scouts[0].url,
-        "http://127.0.0.1:40001/people/{{ user.id }}"
-    );
+    let ScoutSource::Http(crm) = &front.scouts[0].source else {
+        panic!("{:?}", front.scouts)
+    };
+    assert_eq!(crm.url, "http://127.0.0.1:40001/people/{{ user.id }}");
     assert_eq!(config.network.namespace, None);
     assert_eq!(
         compile_conduit(&manifests.conduits["shop"], &around)

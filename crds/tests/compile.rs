@@ -42,7 +42,21 @@ fn whole() -> Value {
         "vigil": {"summon": true, "summonWhen": "text.matches('(?i)lawyer')", "releasePhrases": ["bot"],
                   "notify": {"url": "https://chat.example/hooks", "secretRef": {"name": "chat", "key": "signing-key"}}},
         "memory": {"remember": true},
-        "stores": {"redis": {"urls": {"secretRef": {"name": "redis", "key": "url"}}}},
+        "lore": {
+            "store": {"qdrant": {"url": "https://qdrant.example:6333", "collection": "menu"}},
+            "embedder": {"provider": "openai", "model": "text-embedding-3-small", "dimensions": 1536,
+                         "baseUrl": "http://embeddings:8080/v1"},
+            "sources": [{"name": "site", "urls": ["https://cafe.example/hours"]}],
+        },
+        "imprint": {"enabled": true},
+        "stores": {
+            "redis": {"urls": {"secretRef": {"name": "redis", "key": "url"}}},
+            "google": {
+                "tasks": {"project": "cafe-1234", "location": "europe-west1", "queue": "pulses",
+                          "url": "https://cafe.example/tasks/barista", "serviceAccount": "pusher@cafe.example"},
+                "storage": {"bucket": "cafe-files"},
+            },
+        },
     })
 }
 
@@ -318,6 +332,7 @@ fn a_script_in_a_config_map_is_read_strictly() {
 fn state_is_kept_where_the_spirit_says_else_where_the_admin_says_else_nowhere() {
     let stores = |own: bool, default: DefaultStores| {
         let mut value = whole();
+        value["stores"].as_object_mut().unwrap().remove("google");
         if !own {
             value.as_object_mut().unwrap().remove("stores");
         }
@@ -335,7 +350,9 @@ fn state_is_kept_where_the_spirit_says_else_where_the_admin_says_else_nowhere() 
         Ok(StoresConfig::Redis {
             urls: own,
             ca: None,
-            mongo: None
+            mongo: None,
+            tasks: None,
+            storage: None,
         })
     );
     assert_eq!(
@@ -343,7 +360,9 @@ fn state_is_kept_where_the_spirit_says_else_where_the_admin_says_else_nowhere() 
         Ok(StoresConfig::Redis {
             urls: charts,
             ca: None,
-            mongo: None
+            mongo: None,
+            tasks: None,
+            storage: None,
         })
     );
     assert_eq!(
@@ -359,7 +378,7 @@ fn unreached_services() -> Vec<Problem> {
     let mut around = around();
     around.defaults.stores = DefaultStores::Embedded;
     let problems = compile("barista", &spec(whole()), &around).unwrap_err();
-    assert_eq!(problems.len(), 2);
+    assert_eq!(problems.len(), 3);
     assert!(
         problems
             .iter()
@@ -442,23 +461,47 @@ fn every_place_that_takes_a_url_refuses_every_address_that_must_not_be_reached()
         "/voices/1/http/replyUrl",
         "/scouts/0/http/url",
         "/actions/0/http/url",
+        "/pathfinder/oracle/baseUrl",
         "/vigil/notify/url",
+        "/lore/store/qdrant/url",
+        "/lore/store/weaviate/url",
+        "/lore/store/pinecone/url",
+        "/lore/embedder/baseUrl",
+        "/lore/sources/0/urls/0",
+        "/stores/google/tasks/baseUrl",
+        "/stores/google/tasks/keysUrl",
+        "/stores/google/storage/baseUrl",
     ];
+    let stores = json!({
+        "qdrant": {"collection": "menu"},
+        "weaviate": {"collection": "menu"},
+        "pinecone": {"apiKey": {"secretRef": {"name": "openai", "key": "api-key"}}},
+    });
     for url in FORBIDDEN {
         for place in places {
             let problems = problems(|spec, _| {
                 let (parent, field) = place.rsplit_once('/').unwrap();
+                spec["pathfinder"]["routes"][0]["description"] = json!("Invoices.");
+                spec["pathfinder"]["oracle"] = json!({"provider": "openai", "model": "small"});
+                if let Some(store) = parent.strip_prefix("/lore/store/") {
+                    spec["lore"]["store"] = json!({store: stores[store]});
+                }
                 let parent = spec.pointer_mut(parent);
-                parent.unwrap_or_else(|| panic!("there is no {place}"))[field] = json!(url);
+                let parent = parent.unwrap_or_else(|| panic!("there is no {place}"));
+                match parent {
+                    Value::Array(list) => list[field.parse::<usize>().unwrap()] = json!(url),
+                    object => object[field] = json!(url),
+                }
             });
-            let field = place
+            let field = format!("{place}/")
                 .replace('/', ".")
                 .replace(".0.", "[0].")
                 .replace(".1.", "[1].");
+            let field = field.trim_end_matches('.');
             assert!(
                 problems.iter().any(|problem| {
                     matches!(problem.reason.as_str(), "AddressNotAllowed" | "UrlInvalid")
-                        && problem.field.ends_with(&field)
+                        && problem.field.ends_with(field)
                 }),
                 "{url} at {place}: {problems:?}"
             );

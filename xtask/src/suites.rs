@@ -95,6 +95,7 @@ fn build_programs() -> Result<OsString> {
     let mut folders: Vec<PathBuf> = cluster::ensure_programs()?.into_iter().collect();
     folders.push(tools::HELM.ensure()?);
     folders.push(tools::KUBECONFORM.ensure()?);
+    folders.push(tools::WEAVIATE.ensure()?);
     let path = std::env::var_os("PATH").unwrap_or_default();
     folders.extend(std::env::split_paths(&path));
     folders.extend(["/usr/sbin", "/sbin"].map(PathBuf::from));

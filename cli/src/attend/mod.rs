@@ -9,6 +9,7 @@ mod conversations;
 mod conversing;
 mod desk;
 mod handover;
+mod imprint;
 mod place;
 mod rites;
 mod trace;
@@ -39,6 +40,8 @@ pub(crate) enum Attend {
     Approve(rites::Approve),
     /// Say no to a Rite.
     Deny(rites::Deny),
+    /// Show, correct and forget what a Spirit remembers of a person.
+    Imprint(imprint::Imprint),
     /// Show what was done with a message, step by step.
     Trace(trace::TracePulse),
     /// Serve the desk, a web page, for all Spirits of a namespace, on this machine.
@@ -62,6 +65,7 @@ impl Attend {
                 Self::Rites(command) => command.run(before).await,
                 Self::Approve(command) => command.run(before).await,
                 Self::Deny(command) => command.run(before).await,
+                Self::Imprint(command) => command.run(before).await,
                 Self::Trace(command) => command.run(before).await,
                 Self::Desk(command) => command.run(before).await,
             }

@@ -131,7 +131,17 @@ fn tell(entry: &Entry) -> String {
             safe::line(&step.outcome),
         ]);
     }
-    format!("{}\n\n{}", head.join("\n"), steps.render())
+    let sources: Vec<String> = entry
+        .steps
+        .iter()
+        .flat_map(|step| &step.sources)
+        .map(|source| format!("  {}", safe::line(source)))
+        .collect();
+    let told = format!("{}\n\n{}", head.join("\n"), steps.render());
+    if sources.is_empty() {
+        return told;
+    }
+    format!("{}\n\nFound in:\n{}", told.trim_end(), sources.join("\n"))
 }
 
 /// Microseconds, in the unit that reads best.
@@ -162,7 +172,8 @@ mod tests {
             ],
         }))
         .unwrap();
-        let told = tell(&entry);
+        let mut found: Entry = entry;
+        let told = tell(&found);
         assert!(told.contains("Took:     1.25s\n"), "{told}");
         assert!(
             told.contains("812 tokens in (0 from the cache), 41 out"),
@@ -176,6 +187,12 @@ mod tests {
                 "+12µs    480µs   bond                        acquired",
                 "AT       TOOK    STAGE    NAME               OUTCOME",
             ]
+        );
+        found.steps[0].sources = vec!["menu.md\u{7}".to_owned()];
+        assert!(
+            tell(&found).ends_with("\n\nFound in:\n  menu.md\\x07"),
+            "{}",
+            tell(&found)
         );
     }
 }

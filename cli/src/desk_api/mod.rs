@@ -7,7 +7,7 @@ mod views;
 pub(crate) use self::{
     client::{Desk, DeskError},
     events::Event,
-    views::{Conversation, Conversations, Echo, Rite, Trace},
+    views::{Conversation, Conversations, Echo, Known, Rite, Trace},
 };
 
 /// The port of a runtime pod's desk.

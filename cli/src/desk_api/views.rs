@@ -119,6 +119,25 @@ pub(crate) struct Rite {
     pub(crate) outcome: Option<String>,
 }
 
+/// What is remembered of a person.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(crate) struct Known {
+    /// Whether the Spirit draws facts from conversations now.
+    pub(crate) enabled: bool,
+    /// The latest first.
+    pub(crate) facts: Vec<Fact>,
+}
+
+/// One fact about a person.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(crate) struct Fact {
+    pub(crate) number: usize,
+    pub(crate) text: String,
+    pub(crate) at: Option<Timestamp>,
+}
+
 /// What the Chronicle has of a Pulse: an entry for each time that it was taken up.
 #[derive(Deserialize)]
 #[serde(untagged)]

@@ -1,7 +1,7 @@
 //! The Spirits of the folder: loading them, and loading them again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -21,7 +21,7 @@ use eywa_runtime::{
 use eywa_weave::SpiritName;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{GRACE, rites::Board, servers::Server, stores::Kept, vigils::Files};
+use super::{GRACE, lore::Librarian, rites::Board, servers::Server, stores::Kept, vigils::Files};
 use crate::{
     discovery::{self, Announced, DeskReach, Reach, Running},
     load::{self, Loaded},
@@ -38,6 +38,7 @@ pub(super) struct Household {
     roster: Roster,
     shared: Shared,
     kept: Kept,
+    librarian: Librarian,
     /// What each Spirit's stores are, so that a reload goes on with the same Bonds.
     stores: BTreeMap<String, Stores>,
     running: BTreeMap<String, Recipe>,
@@ -74,13 +75,15 @@ impl Household {
         roster: Roster,
         metrics: Metrics,
     ) -> Result<Self> {
+        let kept = Kept::open(data)?;
         Ok(Self {
             dir,
             url,
             desk,
             roster,
-            shared: Shared::new(load::local_defaults().network, metrics),
-            kept: Kept::open(data)?,
+            shared: Shared::new(load::local_defaults().network, metrics).with_lore(kept.lore()),
+            kept,
+            librarian: Librarian::new()?,
             stores: BTreeMap::new(),
             running: BTreeMap::new(),
             servers: BTreeMap::new(),
@@ -129,6 +132,7 @@ impl Household {
     /// Ends what does not end by itself.
     pub(super) async fn stop(&mut self) {
         self.announced = None;
+        self.librarian.stop();
         for server in std::mem::take(&mut self.servers).into_values() {
             server.stop().await;
         }
@@ -176,7 +180,10 @@ impl Household {
 
     async fn apply(&mut self, loaded: Loaded) -> Result<()> {
         let Loaded {
-            manifests, configs, ..
+            manifests,
+            configs,
+            lore,
+            ..
         } = loaded;
         self.vigils.set(&manifests.vigils).await;
         let gone: Vec<String> = self
@@ -191,7 +198,7 @@ impl Household {
             println!("spirit    {name} is gone");
         }
         for (name, config) in configs {
-            let secrets = held(&config, &manifests.secrets);
+            let secrets = held(config.secret_files(), &manifests.secrets);
             if self
                 .running
                 .get(&name)
@@ -222,6 +229,7 @@ impl Household {
             }
             self.running.insert(name, Recipe { config, secrets });
         }
+        self.librarian.keep(lore, &manifests, &self.shared);
         match &self.announced {
             Some(announced) => announced.update(&self.reach()),
             None => {
@@ -292,13 +300,13 @@ impl Household {
 }
 
 /// The secrets that a configuration needs.
-fn held(
-    config: &RuntimeConfig,
+pub(super) fn held(
+    needed: BTreeSet<SecretFile>,
     secrets: &BTreeMap<String, BTreeMap<String, SecretString>>,
 ) -> HeldSecrets {
-    let needed = config.secret_files().into_iter();
     HeldSecrets(
         needed
+            .into_iter()
             .filter_map(|file| {
                 Some((
                     file.clone(),

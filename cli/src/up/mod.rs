@@ -6,6 +6,7 @@
 
 mod desk;
 mod household;
+mod lore;
 mod rites;
 mod servers;
 mod stores;
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use self::household::Household;
+pub(crate) use self::stores::embedded_lore;
 
 /// How long what is in work may take to finish when it is stopped.
 const GRACE: Duration = Duration::from_secs(25);
@@ -157,7 +159,7 @@ async fn listen(address: SocketAddr, flag: &str) -> Result<TcpListener> {
 }
 
 /// A folder of the person's own for the state of this folder's Spirits.
-fn default_data(dir: &Path) -> PathBuf {
+pub(crate) fn default_data(dir: &Path) -> PathBuf {
     let home = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let state =
         home("XDG_STATE_HOME").or_else(|| home("HOME").map(|home| home.join(".local/state")));

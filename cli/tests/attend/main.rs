@@ -13,6 +13,7 @@ mod by_front;
 mod cluster;
 mod completion;
 mod desk;
+mod imprint;
 
 use std::{
     io::Write as _,

@@ -3,7 +3,7 @@
 use eywa_guard::Policy;
 use url::Url;
 
-use super::{ProblemReason, Surroundings};
+use super::{ProblemReason, Problems, Surroundings};
 use crate::template::{TemplateError, UrlTemplate, Vocabulary};
 
 /// Judges the URLs of one namespace.
@@ -18,6 +18,10 @@ type Refused = (ProblemReason, String);
 impl<'a> Addresses<'a> {
     pub(crate) fn new(around: &'a Surroundings, network: Policy) -> Self {
         Self { around, network }
+    }
+
+    pub(crate) fn around(&self) -> &'a Surroundings {
+        self.around
     }
 
     pub(crate) fn into_network(self) -> Policy {
@@ -35,6 +39,14 @@ impl<'a> Addresses<'a> {
         })?;
         self.judge(&url)?;
         Ok(text)
+    }
+
+    /// The URL as the runtime uses it; what is wrong with it is noted.
+    pub(crate) fn noted(&self, field: &str, text: &str, problems: &mut Problems) -> String {
+        self.url(text).unwrap_or_else(|(reason, message)| {
+            problems.push(field, reason, message);
+            String::new()
+        })
     }
 
     /// The URL template as the runtime uses it.

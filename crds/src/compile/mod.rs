@@ -6,10 +6,14 @@
 mod address;
 mod cloud;
 mod conduit;
+mod google;
+mod lore;
+mod pathfinder;
 mod problem;
 mod references;
 mod secrets;
 mod spirit;
+mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,18 +24,18 @@ use self::{
     address::Addresses, conduit::resolve_conduit, problem::Problems, spirit::SpiritCompiler,
 };
 pub use self::{
+    pathfinder::MOST_SPIRITS,
     problem::{ConditionType, Problem, ProblemReason},
     references::{
-        conduit_secrets, referenced_conduits, referenced_config_maps, referenced_secrets,
-        referenced_spirits,
+        conduit_secrets, referenced_conduits, referenced_config_maps, referenced_documents,
+        referenced_secrets, referenced_spirits,
     },
 };
 use crate::{
     conduit::Conduit,
-    expression::When,
     runtime_config::{
-        CompiledConduit, CompiledMongo, RUNTIME_CONFIG_VERSION, RedisUrls, RuntimeConfig,
-        SecretFile, StoresConfig,
+        CompiledConduit, CompiledMongo, IngestConfig, RUNTIME_CONFIG_VERSION, RedisUrls,
+        RuntimeConfig, SecretFile, StoresConfig,
     },
     spirit::{Spirit, SpiritSpec},
 };
@@ -102,42 +106,8 @@ pub fn compile(
         }
         Err(found) => problems.extend(found),
     }
-    let routes = spec
-        .pathfinder
-        .iter()
-        .flat_map(|pathfinder| &pathfinder.routes);
-    for (index, route) in routes.enumerate() {
-        if let Err(error) = When::parse(&route.when) {
-            let field = format!("spec.pathfinder.routes[{index}].when");
-            problems.push(
-                field,
-                ProblemReason::ExpressionInvalid,
-                format!("{:?}: {error}", route.when),
-            );
-        }
-        if spirits.contains_key(&route.spirit) || route.spirit == name {
-            continue;
-        }
-        match around.spirits.get(&route.spirit) {
-            None => problems.push(
-                format!("spec.pathfinder.routes[{index}].spirit"),
-                ProblemReason::SpiritNotFound,
-                format!(
-                    "there is no Spirit {:?} in this namespace; create it, or take the route out",
-                    route.spirit
-                ),
-            ),
-            Some(routed) => {
-                match SpiritCompiler::new(&route.spirit, around, &addresses).routed(routed) {
-                    Ok(compiled) => {
-                        spirits.insert(route.spirit.clone(), compiled);
-                    }
-                    Err(found) => problems.extend(found),
-                }
-            }
-        }
-    }
-    let stores = stores(spec, around, &mut problems);
+    pathfinder::routed(name, spec, &addresses, &mut spirits, &mut problems);
+    let stores = stores(spec, around, &addresses, &mut problems);
     let mut found = problems.into_found();
     match stores {
         Some(stores) if found.is_empty() => Ok(RuntimeConfig {
@@ -155,6 +125,27 @@ pub fn compile(
             Err(found)
         }
     }
+}
+
+/// Compiles a Spirit's Lore by itself, for those that bring documents into it and need nothing else of the Spirit; none
+/// where it has no Lore.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn compile_lore(
+    name: &str,
+    spec: &SpiritSpec,
+    around: &Surroundings,
+) -> Result<Option<IngestConfig>, Vec<Problem>> {
+    let addresses = Addresses::new(around, network(around));
+    let lore = SpiritCompiler::new(name, around, &addresses).lore_alone(spec)?;
+    Ok(lore.map(|lore| IngestConfig {
+        version: RUNTIME_CONFIG_VERSION,
+        namespace: around.namespace.clone(),
+        spirit: name.to_owned(),
+        lore,
+        network: addresses.into_network(),
+    }))
 }
 
 /// Compiles a Spirit as it came from the API server.
@@ -201,6 +192,7 @@ fn network(around: &Surroundings) -> Policy {
 fn stores(
     spec: &SpiritSpec,
     around: &Surroundings,
+    addresses: &Addresses<'_>,
     problems: &mut Problems,
 ) -> Option<StoresConfig> {
     let urls = match (&around.defaults.stores, &spec.stores) {
@@ -230,5 +222,17 @@ fn stores(
         database: mongo.database.clone(),
         retention: mongo.retention,
     });
-    Some(StoresConfig::Redis { urls, ca, mongo })
+    let google = spec
+        .stores
+        .as_ref()
+        .and_then(|stores| stores.google.as_ref());
+    let tasks = google.and_then(|google| google.tasks.as_ref());
+    let storage = google.and_then(|google| google.storage.as_ref());
+    Some(StoresConfig::Redis {
+        urls,
+        ca,
+        mongo,
+        tasks: tasks.map(|tasks| Box::new(google::tasks(tasks, addresses, problems))),
+        storage: storage.map(|storage| Box::new(google::storage(storage, addresses, problems))),
+    })
 }

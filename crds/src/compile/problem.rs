@@ -41,6 +41,8 @@ pub enum ProblemReason {
     ConduitNotFound,
     /// A Spirit that is routed to is not there.
     SpiritNotFound,
+    /// Routes lead back to a Spirit that they come from.
+    RouteCycle,
     /// A URL points where requests may not go.
     AddressNotAllowed,
     /// A URL is malformed.
@@ -70,6 +72,7 @@ impl ProblemReason {
             Self::ConfigMapKeyMissing => "ConfigMapKeyMissing",
             Self::ConduitNotFound => "ConduitNotFound",
             Self::SpiritNotFound => "SpiritNotFound",
+            Self::RouteCycle => "RouteCycle",
             Self::AddressNotAllowed => "AddressNotAllowed",
             Self::UrlInvalid => "UrlInvalid",
             Self::TemplateInvalid => "TemplateInvalid",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     conduit::ConduitSpec,
     reference::{ConfigMapKeyRef, HeaderFrom, SecretKeyRef, SecretValue},
-    spirit::{Oracle, SpiritSpec, WhatsAppVoice},
+    spirit::{ApiKey, Oracle, SpiritSpec, WhatsAppVoice},
 };
 
 /// A reference, with the field it is in.
@@ -32,12 +32,13 @@ pub fn conduit_secrets(spec: &ConduitSpec) -> BTreeSet<SecretKeyRef> {
 #[must_use]
 pub fn referenced_config_maps(spec: &SpiritSpec) -> BTreeSet<ConfigMapKeyRef> {
     let scripts =
-        oracles(spec).filter_map(|(_, oracle)| oracle.script.as_ref()?.config_map_ref.clone());
+        every_oracle(spec).filter_map(|(_, oracle)| oracle.script.as_ref()?.config_map_ref.clone());
     spec.persona
         .config_map_ref
         .clone()
         .into_iter()
         .chain(scripts)
+        .chain((spec.scouts.iter()).filter_map(|scout| scout.config_map_ref.clone()))
         .collect()
 }
 
@@ -71,11 +72,30 @@ pub(crate) fn oracles(spec: &SpiritSpec) -> impl Iterator<Item = (String, &Oracl
     )
 }
 
+/// Every Oracle that is asked for a Spirit, whatever for, each with its field.
+fn every_oracle(spec: &SpiritSpec) -> impl Iterator<Item = (String, &Oracle)> {
+    let imprint = spec.imprint.oracle.iter();
+    let pathfinder = spec.pathfinder.iter();
+    let pathfinder = pathfinder.filter_map(|pathfinder| pathfinder.oracle.as_ref());
+    oracles(spec)
+        .chain(imprint.map(|oracle| ("spec.imprint.oracle".to_owned(), oracle)))
+        .chain(pathfinder.map(|oracle| ("spec.pathfinder.oracle".to_owned(), oracle)))
+}
+
+/// Names of the ConfigMaps whose every key is a document of a Spirit's Lore.
+#[must_use]
+pub fn referenced_documents(spec: &SpiritSpec) -> BTreeSet<String> {
+    let sources = spec.lore.iter().flat_map(|lore| &lore.sources);
+    sources
+        .filter_map(|source| Some(source.config_map.as_ref()?.name.clone()))
+        .collect()
+}
+
 /// What a Spirit needs to answer, whoever serves it.
 pub(crate) fn answering_secrets(
     spec: &SpiritSpec,
 ) -> impl Iterator<Item = Reference<SecretKeyRef>> {
-    let oracles = oracles(spec).flat_map(|(field, oracle)| {
+    let oracles = every_oracle(spec).flat_map(|(field, oracle)| {
         let key = oracle.api_key.as_ref().map(|key| {
             let field = format!("{field}.apiKey.secretRef");
             (field, key.secret_ref.clone())
@@ -89,7 +109,7 @@ pub(crate) fn answering_secrets(
     let scouts = spec.scouts.iter().enumerate().flat_map(|(index, scout)| {
         headers(
             &format!("spec.scouts[{index}].http.headersFrom"),
-            &scout.http.headers_from,
+            scout.http.as_ref().map_or(&[], |http| &http.headers_from),
         )
     });
     let actions = spec.actions.iter().enumerate().flat_map(|(index, action)| {
@@ -98,7 +118,42 @@ pub(crate) fn answering_secrets(
             &action.http.headers_from,
         )
     });
-    oracles.chain(scouts).chain(actions)
+    oracles.chain(lore(spec)).chain(scouts).chain(actions)
+}
+
+/// What a Spirit needs for its Lore.
+pub(crate) fn lore(spec: &SpiritSpec) -> impl Iterator<Item = Reference<SecretKeyRef>> {
+    spec.lore.iter().flat_map(|lore| {
+        let (store, embedder) = (&lore.store, &lore.embedder);
+        let api_key = |field: &str, key: Option<&ApiKey>| {
+            let field = format!("spec.lore.{field}.apiKey.secretRef");
+            key.map(|key| (field, key.secret_ref.clone()))
+        };
+        let qdrant = store.qdrant.as_ref();
+        let weaviate = store.weaviate.as_ref();
+        let pinecone = store.pinecone.as_ref();
+        let pgvector = store.pgvector.as_ref().map(|pgvector| {
+            let field = "spec.lore.store.pgvector.url.secretRef".to_owned();
+            (field, pgvector.url.secret_ref.clone())
+        });
+        let credentials = embedder.credentials.as_ref().map(|credentials| {
+            let field = "spec.lore.embedder.credentials.secretRef".to_owned();
+            (field, credentials.secret_ref.clone())
+        });
+        [
+            api_key("store.qdrant", qdrant.and_then(|at| at.api_key.as_ref())),
+            api_key(
+                "store.weaviate",
+                weaviate.and_then(|at| at.api_key.as_ref()),
+            ),
+            api_key("store.pinecone", pinecone.map(|at| &at.api_key)),
+            pgvector,
+            api_key("embedder", embedder.api_key.as_ref()),
+            credentials,
+        ]
+        .into_iter()
+        .flatten()
+    })
 }
 
 /// What a Spirit needs to be served itself: its Voices' secrets and its stores'.
@@ -133,7 +188,17 @@ pub(crate) fn serving_secrets(spec: &SpiritSpec) -> impl Iterator<Item = Referen
         let mongo = stores.mongo.as_ref();
         let mongo = mongo.map(|mongo| secret("mongo.url", &mongo.url));
         let urls = secret("redis.urls", &stores.redis.urls);
-        [urls].into_iter().chain(ca).chain(mongo)
+        let google = stores.google.iter().flat_map(|google| {
+            let tasks = google.tasks.as_ref().map(|at| ("tasks", &at.credentials));
+            let storage = google.storage.as_ref();
+            let storage = storage.map(|at| ("storage", &at.credentials));
+            let both = tasks.into_iter().chain(storage);
+            both.filter_map(|(name, credentials)| {
+                let field = format!("spec.stores.google.{name}.credentials.secretRef");
+                Some((field, credentials.as_ref()?.secret_ref.clone()))
+            })
+        });
+        [urls].into_iter().chain(ca).chain(mongo).chain(google)
     });
     let notify = spec.vigil.notify.iter().map(|notify| {
         let field = "spec.vigil.notify.secretRef".to_owned();

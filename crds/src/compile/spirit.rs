@@ -1,29 +1,22 @@
 //! Compiling one Spirit of a configuration: each part of its spec, in turn.
 
-use serde_json::Value;
-
 use super::{
     ConditionType, DefaultStores, Problem, ProblemReason, Problems, Surroundings,
-    address::Addresses,
-    cloud,
-    conduit::resolve_conduit,
-    references,
-    secrets::{check_secrets, secret_headers},
+    address::Addresses, cloud, conduit::resolve_conduit, references, secrets::check_secrets,
 };
 use crate::{
     conduit::glob_matches,
     expression::When,
-    reference::ConfigMapKeyRef,
+    reference::{ConfigMapKeyRef, SecretKeyRef},
     runtime_config::{
-        AnthropicOracle, Asked, BedrockAuth, BedrockOracle, CompiledAction, CompiledChannel,
-        CompiledConduit, CompiledHttp, CompiledNotify, CompiledOracle, CompiledScout,
-        CompiledSpirit, CompiledVigil, CompiledVoice, CompiledWhatsApp, GeminiOracle, OpenaiOracle,
-        ScriptedOracle, SecretFile, VertexaiOracle,
+        AnthropicOracle, Asked, BedrockAuth, BedrockOracle, CompiledChannel, CompiledConduit,
+        CompiledHttp, CompiledNotify, CompiledOracle, CompiledSpirit, CompiledVigil, CompiledVoice,
+        CompiledWhatsApp, GeminiOracle, OpenaiOracle, ScriptedOracle, SecretFile, VertexaiOracle,
     },
     script::{CompiledScript, Script},
     spirit::{
-        Action, ConduitUse, Oracle, Provider, Scout, ShownAttachments, SpiritSpec, VigilSettings,
-        Voice, WhatsAppVoice,
+        ConduitUse, Oracle, Provider, ShownAttachments, SpiritSpec, VigilSettings, Voice,
+        WhatsAppVoice,
     },
     template::{Template, Vocabulary},
 };
@@ -32,14 +25,14 @@ use crate::{
 const ANTHROPIC_URL: &str = "https://api.anthropic.com/v1";
 
 /// Where OpenAI itself is, when no other server is named.
-const OPENAI_URL: &str = "https://api.openai.com/v1";
+pub(super) const OPENAI_URL: &str = "https://api.openai.com/v1";
 
 /// Compiles one Spirit of a configuration.
 pub(super) struct SpiritCompiler<'a> {
     name: &'a str,
-    around: &'a Surroundings,
+    pub(super) around: &'a Surroundings,
     addresses: &'a Addresses<'a>,
-    problems: Problems,
+    pub(super) problems: Problems,
 }
 
 impl<'a> SpiritCompiler<'a> {
@@ -62,7 +55,7 @@ impl<'a> SpiritCompiler<'a> {
         let serving = references::serving_secrets(spec)
             .filter(|(field, _)| !(embedded && field.starts_with("spec.stores")));
         check_secrets(
-            references::answering_secrets(spec).chain(serving),
+            self.answering_secrets(spec).chain(serving),
             self.around,
             &mut self.problems,
         );
@@ -74,7 +67,6 @@ impl<'a> SpiritCompiler<'a> {
             .collect();
         let mut compiled = self.answering(spec);
         compiled.voices = voices;
-        compiled.pathfinder = spec.pathfinder.clone();
         compiled.vigil = self.vigil(&spec.vigil);
         self.finish(compiled)
     }
@@ -82,12 +74,22 @@ impl<'a> SpiritCompiler<'a> {
     /// A Spirit that is routed to: it answers, and is served by the front Spirit's Voices.
     pub(super) fn routed(mut self, spec: &SpiritSpec) -> Result<CompiledSpirit, Vec<Problem>> {
         check_secrets(
-            references::answering_secrets(spec),
+            self.answering_secrets(spec),
             self.around,
             &mut self.problems,
         );
         let compiled = self.answering(spec);
         self.finish(compiled)
+    }
+
+    /// The Secrets that answering needs here: not those of a vector store that is not asked.
+    fn answering_secrets<'s>(
+        &self,
+        spec: &'s SpiritSpec,
+    ) -> impl Iterator<Item = references::Reference<SecretKeyRef>> + use<'s> {
+        let embedded = self.around.defaults.stores == DefaultStores::Embedded;
+        references::answering_secrets(spec)
+            .filter(move |(field, _)| !(embedded && field.starts_with("spec.lore.store")))
     }
 
     fn finish(self, compiled: CompiledSpirit) -> Result<CompiledSpirit, Vec<Problem>> {
@@ -108,7 +110,7 @@ impl<'a> SpiritCompiler<'a> {
             .scouts
             .iter()
             .enumerate()
-            .map(|(index, scout)| self.scout(index, scout))
+            .filter_map(|(index, scout)| self.scout(index, scout))
             .collect();
         let actions = spec
             .actions
@@ -123,7 +125,13 @@ impl<'a> SpiritCompiler<'a> {
             .filter_map(|(index, used)| self.conduit(index, used))
             .collect();
         self.rites(spec);
+        let lore = spec.lore.as_ref().and_then(|lore| self.lore(lore));
+        let imprint = self.imprint(&spec.imprint);
+        let pathfinder = spec.pathfinder.as_ref();
+        let pathfinder = pathfinder.map(|pathfinder| self.pathfinder(pathfinder));
         CompiledSpirit {
+            lore,
+            imprint,
             name: self.name.to_owned(),
             persona,
             oracles,
@@ -135,7 +143,7 @@ impl<'a> SpiritCompiler<'a> {
             conduits,
             offer_choices: spec.offer_choices,
             rites: spec.rites.clone(),
-            pathfinder: None,
+            pathfinder,
             memory: spec.memory,
             vigil: CompiledVigil::default(),
         }
@@ -167,7 +175,11 @@ impl<'a> SpiritCompiler<'a> {
         text
     }
 
-    fn config_map_value(&mut self, field: &str, reference: &ConfigMapKeyRef) -> Option<String> {
+    pub(super) fn config_map_value(
+        &mut self,
+        field: &str,
+        reference: &ConfigMapKeyRef,
+    ) -> Option<String> {
         let ConfigMapKeyRef { name, key } = reference;
         let value = match self.around.config_maps.get(name) {
             None => Err((
@@ -185,7 +197,11 @@ impl<'a> SpiritCompiler<'a> {
     }
 
     /// Notes what is wrong, and gives what is right.
-    fn noting<T>(&mut self, field: &str, result: Result<T, (ProblemReason, String)>) -> Option<T> {
+    pub(super) fn noting<T>(
+        &mut self,
+        field: &str,
+        result: Result<T, (ProblemReason, String)>,
+    ) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err((reason, message)) => {
@@ -195,17 +211,22 @@ impl<'a> SpiritCompiler<'a> {
         }
     }
 
-    fn url(&mut self, field: &str, written: &str) -> String {
+    pub(super) fn url(&mut self, field: &str, written: &str) -> String {
         let checked = self.addresses.url(written);
         self.noting(field, checked).unwrap_or_default()
     }
 
-    fn url_template(&mut self, field: &str, written: &str, vocabulary: Vocabulary) -> String {
+    pub(super) fn url_template(
+        &mut self,
+        field: &str,
+        written: &str,
+        vocabulary: Vocabulary,
+    ) -> String {
         let checked = self.addresses.template(written, vocabulary);
         self.noting(field, checked).unwrap_or_default()
     }
 
-    fn oracle(&mut self, field: &str, oracle: &Oracle) -> Option<CompiledOracle> {
+    pub(super) fn oracle(&mut self, field: &str, oracle: &Oracle) -> Option<CompiledOracle> {
         match oracle.provider {
             Provider::Anthropic => {
                 let base_url = self.base_url(field, oracle, ANTHROPIC_URL);
@@ -424,49 +445,6 @@ impl<'a> SpiritCompiler<'a> {
         }
     }
 
-    fn scout(&mut self, index: usize, scout: &Scout) -> CompiledScout {
-        let field = format!("spec.scouts[{index}]");
-        let url = self.url_template(
-            &format!("{field}.http.url"),
-            &scout.http.url,
-            Vocabulary::SCOUT_URL,
-        );
-        if let Some(Err(error)) = scout.when.as_deref().map(When::parse) {
-            self.problems.push(
-                format!("{field}.when"),
-                ProblemReason::ExpressionInvalid,
-                error.to_string(),
-            );
-        }
-        CompiledScout {
-            name: scout.name.clone(),
-            url,
-            headers: secret_headers(&scout.http.headers_from),
-            timeout: scout.timeout,
-            when: scout.when.clone(),
-        }
-    }
-
-    fn action(&mut self, index: usize, action: &Action) -> CompiledAction {
-        let field = format!("spec.actions[{index}]");
-        let url = self.url_template(
-            &format!("{field}.http.url"),
-            &action.http.url,
-            Vocabulary::ACTION_URL,
-        );
-        let checked = check_parameters(action);
-        self.noting(&format!("{field}.parameters"), checked);
-        CompiledAction {
-            name: action.name.clone(),
-            description: action.description.clone(),
-            parameters: action.parameters.clone(),
-            method: action.http.method,
-            url,
-            headers: secret_headers(&action.http.headers_from),
-            timeout: action.timeout,
-        }
-    }
-
     /// A rule that nothing answers to guards nothing, and a slip of the pen in it would go unseen. What a Conduit offers is
     /// known only while it runs.
     fn rites(&mut self, spec: &SpiritSpec) {
@@ -519,22 +497,6 @@ impl<'a> SpiritCompiler<'a> {
                 None
             }
         }
-    }
-}
-
-fn check_parameters(action: &Action) -> Result<(), (ProblemReason, String)> {
-    let invalid = |message: String| Err((ProblemReason::SchemaInvalid, message));
-    if action.parameters.get("type").and_then(Value::as_str) != Some("object") {
-        return invalid(
-            "a tool's parameters are a JSON Schema of an object: add type: object".to_owned(),
-        );
-    }
-    match jsonschema::validator_for(&Value::Object(action.parameters.clone())) {
-        Ok(_) => Ok(()),
-        Err(error) => invalid(format!(
-            "it is not a JSON Schema: {}: {error}",
-            error.instance_path()
-        )),
     }
 }
 

@@ -1,6 +1,10 @@
 //! The `Spirit` kind: an agent's configuration.
 
+mod google;
+mod imprint;
+mod lore;
 mod oracle;
+mod pathfinder;
 mod rites;
 mod runtime;
 mod status;
@@ -12,11 +16,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    google::{GoogleStores, StorageAttachments, TasksInbox},
+    imprint::Imprint,
+    lore::{
+        ChunkSettings, CollectionStore, ConfigMapSource, Embedder, EmbedderProvider, Lore,
+        LoreSource, LoreStore, PgvectorStore, PineconeStore,
+    },
     oracle::{ApiKey, Credentials, Effort, Oracle, Provider, ScriptSource, ShownAttachments},
+    pathfinder::{PathfinderSettings, Route},
     rites::RiteRule,
     runtime::{Autoscaling, RuntimeSettings},
     status::{ADAPTERS_READY, SpiritStatus, VOICES_READY},
-    tools::{Action, ConduitUse, HttpAction, HttpMethod, HttpScout, Scout},
+    tools::{Action, ConduitUse, Header, HttpAction, HttpMethod, HttpScout, Scout},
     voice::{HttpVoice, MediaSettings, TemplateSettings, Voice, WhatsAppVoice},
 };
 use crate::{
@@ -77,6 +88,12 @@ pub struct SpiritSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub scouts: Vec<Scout>,
+    /// Documents that are looked up for each message, by what it means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lore: Option<Lore>,
+    /// What the agent remembers of a person, across conversations.
+    #[serde(default)]
+    pub imprint: Imprint,
     /// Tools the Oracle may call, each an HTTP request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -241,37 +258,6 @@ impl Default for MergeSettings {
     }
 }
 
-/// Which Spirit answers a Pulse.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PathfinderSettings {
-    /// Rules, tried in order; the first that holds picks its Spirit. When none does, this Spirit answers.
-    #[schemars(length(min = 1, max = 32))]
-    pub routes: Vec<Route>,
-    /// Whether a session stays with the Spirit a rule picked until another rule holds.
-    #[serde(default = "yes")]
-    pub sticky: bool,
-    /// Whether the agents may hand a conversation to one another themselves: offers each the Action `switch_spirit`, for
-    /// this Spirit and those of the routes.
-    #[serde(default)]
-    pub switch: bool,
-}
-
-/// One rule of the Pathfinder.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Route {
-    /// The Spirit that answers, in the same namespace.
-    #[schemars(
-        length(min = 1, max = 50),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
-    pub spirit: String,
-    /// A CEL expression over `voice`, `text`, `user`, `session` and `now`, such as `text.matches('(?i)invoice')`.
-    #[schemars(length(min = 1, max = 1024))]
-    pub when: String,
-}
-
 /// What the agent keeps in mind.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -339,6 +325,9 @@ pub struct Stores {
     /// MongoDB, for the conversations and the Chronicle. Without it they are in Redis too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mongo: Option<MongoStore>,
+    /// What is kept in Google Cloud, beside Redis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub google: Option<GoogleStores>,
 }
 
 /// A MongoDB to keep conversations in.

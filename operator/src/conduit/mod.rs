@@ -39,6 +39,7 @@ use kube::{
     runtime::{controller::Action, reflector::ObjectRef, watcher},
 };
 use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
 use std::{
     collections::{BTreeMap, HashSet},
     sync::Arc,
@@ -157,6 +158,8 @@ async fn steps(conduit: &Conduit, shared: &ConduitContext) -> Result<Action, Err
             None => return server.map(|_| Action::await_change()),
         },
         (Ok(compiled), Ok(Server::Starting)) => {
+            // Whoever answers next has just started, and may have other tools.
+            shared.schedule.forget(&ObjectRef::from_obj(conduit));
             let child = conduit_service_name(&conduit.name_any());
             let message = format!(
                 "no pod of its server answers yet; see `kubectl describe pods` of Deployment {child:?} if that stays so"
@@ -166,8 +169,16 @@ async fn steps(conduit: &Conduit, shared: &ConduitContext) -> Result<Action, Err
                 RESYNC,
             )
         }
-        (Ok(compiled), Ok(Server::Up)) => {
-            probed(shared, conduit, compiled, &secrets, &around).await?
+        (Ok(compiled), Ok(Server::Up(rollout))) => {
+            probed(
+                shared,
+                conduit,
+                compiled,
+                rollout.as_ref(),
+                &secrets,
+                &around,
+            )
+            .await?
         }
     };
     report(shared, conduit, &outcome).await?;
@@ -230,10 +241,20 @@ fn surroundings(shared: &ConduitContext, namespace: &str, secrets: &SecretValues
 
 /// Whether there is something to ask.
 enum Server {
-    /// It is somebody else's, or its pods answer.
-    Up,
+    /// It is somebody else's, or its pods answer; those, as they are now.
+    Up(Option<Rollout>),
     /// It is run for the Conduit, and no pod answers yet. Its Deployment's next change asks for a reconcile.
     Starting,
+}
+
+/// How far a Deployment is with its pods. What another pod answers is found out at once, and not when the next probe is
+/// due.
+#[derive(Serialize)]
+struct Rollout {
+    generation: Option<i64>,
+    observed: Option<i64>,
+    updated: i32,
+    available: i32,
 }
 
 async fn apply_server(
@@ -247,17 +268,21 @@ async fn apply_server(
         let child = conduit_service_name(&name);
         remove::<Deployment>(ctx, owner, namespace, &child).await?;
         remove::<Service>(ctx, owner, namespace, &child).await?;
-        return Ok(Server::Up);
+        return Ok(Server::Up(None));
     };
     let (deployment, service) = build::children(&name, namespace, owner, server);
     apply(ctx, owner, service).await?;
     let (live, _) = apply(ctx, owner, deployment).await?.into_parts();
-    let available = live
-        .status
-        .and_then(|status| status.available_replicas)
-        .unwrap_or(0);
-    Ok(if available > 0 {
-        Server::Up
+    let generation = live.metadata.generation;
+    let status = live.status.unwrap_or_default();
+    let rollout = Rollout {
+        generation,
+        observed: status.observed_generation,
+        updated: status.updated_replicas.unwrap_or(0),
+        available: status.available_replicas.unwrap_or(0),
+    };
+    Ok(if rollout.available > 0 {
+        Server::Up(Some(rollout))
     } else {
         Server::Starting
     })
@@ -268,6 +293,7 @@ async fn probed(
     shared: &ConduitContext,
     conduit: &Conduit,
     compiled: CompiledConduit,
+    rollout: Option<&Rollout>,
     secrets: &SecretValues,
     around: &Surroundings,
 ) -> Result<(Outcome, Duration), Error> {
@@ -282,8 +308,8 @@ async fn probed(
         .map(|(name, value)| (name, value.expose_secret()))
         .collect();
     // Kept in memory only.
-    let fingerprint =
-        hash_of(&(&compiled, exposed)).map_err(|source| Error::Serialize { kind: KIND, source })?;
+    let fingerprint = hash_of(&(&compiled, exposed, rollout))
+        .map_err(|source| Error::Serialize { kind: KIND, source })?;
     let reference = ObjectRef::from_obj(conduit);
     let probed = match shared.schedule.standing(&reference, &fingerprint) {
         Some(standing) => standing,

@@ -16,8 +16,20 @@ pub struct Findings {
     pub server: String,
     /// Its version, where it says.
     pub server_version: Option<String>,
-    /// All its tools, in its order.
+    /// All its tools that can be used, in its order.
     pub tools: Vec<FoundTool>,
+    /// Tools that cannot be used, and why.
+    pub left_out: Vec<(String, String)>,
+}
+
+/// Why there are no findings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The reason of `Connected`, one word of a fixed set.
+    pub reason: &'static str,
+    /// What is wrong and what to do, for the Conduit's status: without any secret, and the same as long as the same is
+    /// wrong.
+    pub message: String,
 }
 
 /// A tool that a server offers.
@@ -37,11 +49,11 @@ pub trait Probe: Send + Sync {
     /// Opens a session, lists all tools, and closes it, within the Conduit's timeout.
     ///
     /// # Errors
-    /// What is wrong and what to do, for the Conduit's status: without any secret.
+    /// What is wrong and what to do.
     async fn probe(
         &self,
         conduit: &CompiledConduit,
         headers: Vec<(String, SecretString)>,
         network: Arc<Policy>,
-    ) -> Result<Findings, String>;
+    ) -> Result<Findings, Failure>;
 }

@@ -1,6 +1,6 @@
 //! When a Conduit is probed, and what was found the last time.
 
-use super::probe::Findings;
+use super::probe::{Failure, Findings};
 use crate::retry::jittered;
 use eywa_crds::Conduit;
 use kube::runtime::reflector::ObjectRef;
@@ -30,7 +30,7 @@ pub struct Probed {
     /// A hash of everything that the probe depended on.
     pub fingerprint: String,
     /// What was found, or what went wrong.
-    pub result: Result<Findings, String>,
+    pub result: Result<Findings, Failure>,
     due: Instant,
     failures: u32,
 }
@@ -59,7 +59,7 @@ impl Schedule {
         &self,
         conduit: &ObjectRef<Conduit>,
         fingerprint: String,
-        result: Result<Findings, String>,
+        result: Result<Findings, Failure>,
     ) -> Probed {
         let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
         let before = probes
@@ -85,7 +85,7 @@ impl Schedule {
         probed
     }
 
-    /// The Conduit is gone, or is not probed any more.
+    /// The Conduit is gone, or what was found does not stand any more.
     pub fn forget(&self, conduit: &ObjectRef<Conduit>) {
         self.probes
             .lock()
@@ -97,6 +97,13 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn down() -> Failure {
+        Failure {
+            reason: "Unreachable",
+            message: "down".to_owned(),
+        }
+    }
 
     fn tools() -> ObjectRef<Conduit> {
         ObjectRef::new("tools").within("shop")
@@ -120,21 +127,12 @@ mod tests {
     async fn failures_are_looked_into_soon_and_then_less_often() {
         let schedule = Schedule::default();
         let waits: Vec<_> = (0..12)
-            .map(|_| {
-                schedule
-                    .note(&tools(), "a".into(), Err("down".into()))
-                    .wait()
-            })
+            .map(|_| schedule.note(&tools(), "a".into(), Err(down())).wait())
             .collect();
         assert!(waits[0] <= FIRST_RETRY);
         assert!(waits.iter().all(|wait| *wait <= LAST_RETRY));
         assert!(waits[11] >= LAST_RETRY / 2);
         schedule.note(&tools(), "a".into(), Ok(Findings::default()));
-        assert!(
-            schedule
-                .note(&tools(), "a".into(), Err("down".into()))
-                .wait()
-                <= FIRST_RETRY
-        );
+        assert!(schedule.note(&tools(), "a".into(), Err(down())).wait() <= FIRST_RETRY);
     }
 }

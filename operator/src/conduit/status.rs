@@ -1,6 +1,6 @@
 //! Saying what was found of a Conduit.
 
-use super::probe::Findings;
+use super::probe::{Failure, Findings};
 use crate::{
     apply::hash_of,
     conditions::{self, Verdict},
@@ -37,7 +37,7 @@ pub enum Outcome {
     /// It was not asked, for the reason and with the message given: its server is not there to answer.
     NotAsked(Box<CompiledConduit>, &'static str, String),
     /// It was probed: where, and what was found or went wrong.
-    Probed(Box<CompiledConduit>, Result<Findings, String>),
+    Probed(Box<CompiledConduit>, Result<Findings, Failure>),
 }
 
 /// The whole status. Pure.
@@ -98,20 +98,46 @@ fn verdicts(outcome: &Outcome) -> Vec<(&'static str, Verdict)> {
             Verdict::yes("Accepted", "the spec is sound"),
             match result {
                 Ok(_) => Verdict::yes("Connected", "the server answers"),
-                Err(message) => Verdict::no("ProbeFailed", message.clone()),
+                Err(Failure { reason, message }) => Verdict::no(reason, message.clone()),
             },
         ),
     };
     let ready = match (accepted.holds(), connected.holds()) {
         (false, _) => Verdict::no(&accepted.reason, accepted.message.clone()),
         (_, false) => Verdict::no(&connected.reason, connected.message.clone()),
-        _ => Verdict::yes("Ready", "its tools can be called"),
+        _ => Verdict::yes("Ready", usable(outcome)),
     };
     vec![
         ("Accepted", accepted),
         ("Connected", connected),
         (READY, ready),
     ]
+}
+
+/// What of the server's tools can be used, in words.
+fn usable(outcome: &Outcome) -> String {
+    let mut said = "its tools can be called".to_owned();
+    let Outcome::Probed(compiled, Ok(findings)) = outcome else {
+        return said;
+    };
+    let lets_through = |name: &str| compiled.tools.lets_through(name);
+    if !findings.tools.is_empty() && !findings.tools.iter().any(|tool| lets_through(&tool.name)) {
+        return format!(
+            "it has {} tools, and spec.tools lets none of them through",
+            findings.tools.len()
+        );
+    }
+    let left_out: Vec<String> = findings
+        .left_out
+        .iter()
+        .filter(|(name, _)| lets_through(name))
+        .map(|(name, reason)| format!("{name:?} ({reason})"))
+        .collect();
+    if !left_out.is_empty() {
+        said.push_str(", but for ");
+        said.push_str(&left_out.join(", "));
+    }
+    said
 }
 
 fn found(compiled: &CompiledConduit, findings: &Findings) -> ConduitStatus {

@@ -58,7 +58,7 @@ pub async fn apply_children(
     Ok(deployment)
 }
 
-/// Takes away all children: the Spirit is not served any more.
+/// Takes away all children: the Spirit is not served any more. Who its pods are is kept for the Job of its Lore.
 ///
 /// # Errors
 /// The API server's.
@@ -67,6 +67,7 @@ pub async fn remove_children(
     owner: &OwnerReference,
     namespace: &str,
     name: &str,
+    has_lore: bool,
 ) -> Result<(), Error> {
     let child = build::child_name(name);
     remove::<HorizontalPodAutoscaler>(ctx, owner, namespace, &child).await?;
@@ -77,7 +78,9 @@ pub async fn remove_children(
     remove::<ConfigMap>(ctx, owner, namespace, &child).await?;
     remove::<RoleBinding>(ctx, owner, namespace, &child).await?;
     remove::<Role>(ctx, owner, namespace, &child).await?;
-    remove::<ServiceAccount>(ctx, owner, namespace, &child).await?;
+    if !has_lore {
+        remove::<ServiceAccount>(ctx, owner, namespace, &child).await?;
+    }
     remove_redis_secret(ctx, owner, namespace, name).await
 }
 

@@ -1,6 +1,7 @@
 //! Reading what a Spirit refers to.
 
 use crate::{
+    apply::hash_of,
     context::Context,
     error::Error,
     references::{Reference, References, Target},
@@ -8,8 +9,8 @@ use crate::{
 use eywa_crds::{
     Conduit, Spirit,
     compile::{
-        DefaultStores, Defaults, Surroundings, conduit_secrets, referenced_conduits,
-        referenced_config_maps, referenced_secrets, referenced_spirits,
+        DefaultStores, Defaults, MOST_SPIRITS, Surroundings, conduit_secrets, referenced_conduits,
+        referenced_config_maps, referenced_documents, referenced_secrets, referenced_spirits,
     },
     runtime_config::{RedisUrls, SecretFile},
     spirit::SpiritSpec,
@@ -34,6 +35,8 @@ pub struct Dereferenced {
     pub around: Surroundings,
     /// The values of the Secrets, for their hash.
     pub values: BTreeMap<String, BTreeMap<String, ByteString>>,
+    /// A hash of all that each ConfigMap holds, what is no text included.
+    pub contents: BTreeMap<String, String>,
     /// The default Redis, where the Spirit uses it.
     pub default_redis: DefaultRedis,
 }
@@ -64,12 +67,22 @@ pub async fn dereference(
     let referrer = ObjectRef::from_obj(spirit);
     let mut known = Known::default();
 
-    known.spirits.extend(referenced_spirits(name, &spirit.spec));
     known.add(&spirit.spec);
-    references.record(&referrer, known.references());
-    let routed: BTreeMap<String, Spirit> = read(ctx, namespace, "Spirit", &known.spirits).await?;
-
-    routed.values().for_each(|routed| known.add(&routed.spec));
+    let mut routed: BTreeMap<String, Spirit> = BTreeMap::new();
+    let mut ahead = referenced_spirits(name, &spirit.spec);
+    // Level by level: a Spirit that is routed to may route on. Beyond the most, compiling refuses it all the same.
+    while !ahead.is_empty() && routed.len() <= MOST_SPIRITS {
+        known.spirits.extend(ahead.iter().cloned());
+        references.record(&referrer, known.references());
+        let read: BTreeMap<String, Spirit> = read(ctx, namespace, "Spirit", &ahead).await?;
+        read.values().for_each(|routed| known.add(&routed.spec));
+        ahead = read
+            .iter()
+            .flat_map(|(of, routed)| referenced_spirits(of, &routed.spec))
+            .filter(|next| next != name && !known.spirits.contains(next))
+            .collect();
+        routed.extend(read);
+    }
     references.record(&referrer, known.references());
     let conduits: BTreeMap<String, Conduit> =
         read(ctx, namespace, "Conduit", &known.conduits).await?;
@@ -87,6 +100,14 @@ pub async fn dereference(
         read::<ConfigMap>(ctx, namespace, "ConfigMap", &known.config_maps),
     )?;
     let default_redis = default_redis(ctx, &spirit.spec).await?;
+    let contents = config_maps
+        .iter()
+        .map(|(name, held)| Ok((name.clone(), hash_of(&(&held.data, &held.binary_data))?)))
+        .collect::<serde_json::Result<_>>()
+        .map_err(|source| Error::Serialize {
+            kind: "ConfigMap",
+            source,
+        })?;
 
     let values: BTreeMap<_, _> = secrets
         .into_iter()
@@ -115,6 +136,7 @@ pub async fn dereference(
             },
         },
         values,
+        contents,
         default_redis,
     })
 }
@@ -141,6 +163,7 @@ impl Known {
                 .into_iter()
                 .map(|config_map| config_map.name),
         );
+        self.config_maps.extend(referenced_documents(spec));
     }
 
     fn references(&self) -> HashSet<Reference> {

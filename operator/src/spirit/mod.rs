@@ -3,17 +3,19 @@
 pub mod apply;
 pub mod build;
 pub mod dereference;
+pub mod lore;
 pub mod status;
 pub mod validate;
 
 use self::{
     build::{Blueprint, CONFIG_HASH, SECRETS_HASH},
     dereference::{DefaultRedis, Dereferenced},
+    lore::Brought,
     status::{Outcome, READY, WARNED_OF, annotation},
-    validate::{CONDUIT_NOT_READY, Plan, Validated},
+    validate::{CONDUIT_NOT_READY, LORE_READY, Plan, Validated},
 };
 use crate::{
-    conditions,
+    conditions::{self, Verdict},
     context::Context,
     controller::{self, Scope},
     error::Error,
@@ -25,6 +27,7 @@ use k8s_openapi::{
     api::{
         apps::v1::Deployment,
         autoscaling::v2::HorizontalPodAutoscaler,
+        batch::v1::Job,
         core::v1::{ConfigMap, Secret, Service, ServiceAccount},
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
@@ -91,6 +94,7 @@ pub async fn run(ctx: Context, scope: &Scope, stop: watch::Receiver<bool>) {
     let gone = Arc::clone(&shared);
     let stream = controller
         .owns(scope.api::<Deployment>(), ours())
+        .owns(scope.api::<Job>(), ours())
         // Of the others only the metadata is watched: it tells that something changed, and is small.
         .owns(scope.api::<PartialObjectMeta<ServiceAccount>>(), ours())
         .owns(scope.api::<PartialObjectMeta<Role>>(), ours())
@@ -214,21 +218,29 @@ async fn steps(spirit: &Spirit, shared: &SpiritContext) -> Result<Action, Error>
     let applied = match &validated.plan {
         None => {
             return subject
-                .report(shared, &validated, &Outcome::Kept(live.as_ref()))
+                .report(shared, &validated, &Outcome::Kept(live.as_ref()), None)
                 .await;
         }
-        Some(_) if spirit.spec.voices.is_empty() => {
-            apply::remove_children(&shared.ctx, &owner, &namespace, &name).await?;
+        Some(plan) if spirit.spec.voices.is_empty() => {
+            let has_lore = plan.lore.is_some();
+            apply::remove_children(&shared.ctx, &owner, &namespace, &name, has_lore).await?;
+            let brought = Box::pin(subject.bring(shared, plan, &read)).await?;
             return subject
-                .report(shared, &validated, &Outcome::NotServed)
+                .report(shared, &validated, &Outcome::NotServed, Some(&brought))
                 .await;
         }
-        Some(plan) => subject.apply(shared, plan, &read, live.as_ref()).await,
+        // On the heap: what all the children and their requests take is too much for a thread's stack.
+        Some(plan) => Box::pin(subject.apply(shared, plan, &read, live.as_ref())).await,
     };
     match applied {
-        Ok(deployment) => {
+        Ok((deployment, brought)) => {
             subject
-                .report(shared, &validated, &Outcome::Applied(&deployment))
+                .report(
+                    shared,
+                    &validated,
+                    &Outcome::Applied(&deployment),
+                    Some(&brought),
+                )
                 .await
         }
         Err(error) => {
@@ -239,6 +251,7 @@ async fn steps(spirit: &Spirit, shared: &SpiritContext) -> Result<Action, Error>
                         shared,
                         &validated,
                         &Outcome::Failed(live.as_ref(), reason, message),
+                        None,
                     )
                     .await?;
             }
@@ -262,30 +275,14 @@ impl Subject<'_> {
         plan: &Plan,
         read: &Dereferenced,
         live: Option<&Deployment>,
-    ) -> Result<Deployment, Error> {
+    ) -> Result<(Deployment, Brought), Error> {
         let ctx = &shared.ctx;
         let sets_replicas =
             apply::sets_replicas(self.spirit.spec.runtime.autoscaling.is_some(), live);
         if let (Some(live), false) = (live, sets_replicas) {
             apply::hand_replicas_over(ctx, live).await?;
         }
-        let blueprint = Blueprint {
-            spirit: self.spirit,
-            name: self.name,
-            namespace: self.namespace,
-            owner: self.owner,
-            settings: &ctx.settings,
-            config: &plan.config,
-            config_hash: &plan.config_hash,
-            pod_identities: plan.pod_identities,
-            secrets: &plan.secrets,
-            secrets_hash: &plan.secrets_hash,
-            default_redis: match &read.default_redis {
-                DefaultRedis::Url(url) => Some(url),
-                DefaultRedis::Unused | DefaultRedis::Missing(_) => None,
-            },
-            sets_replicas,
-        };
+        let blueprint = self.blueprint(shared, plan, read, sets_replicas);
         let applied =
             apply::apply_children(ctx, self.owner, &blueprint, blueprint.children()).await?;
         let (deployment, written) = applied.into_parts();
@@ -299,7 +296,51 @@ impl Subject<'_> {
                 )
                 .await;
         }
-        Ok(deployment)
+        let now = Timestamp::now();
+        let brought = Box::pin(lore::bring(ctx, &blueprint, plan.lore.as_ref(), read, now)).await?;
+        Ok((deployment, brought))
+    }
+
+    /// Its Lore, for a Spirit that is not served itself.
+    async fn bring(
+        &self,
+        shared: &SpiritContext,
+        plan: &Plan,
+        read: &Dereferenced,
+    ) -> Result<Brought, Error> {
+        let blueprint = self.blueprint(shared, plan, read, false);
+        if plan.lore.is_some() {
+            let account = blueprint.children().service_account;
+            crate::apply::apply(&shared.ctx, self.owner, account).await?;
+        }
+        let now = Timestamp::now();
+        lore::bring(&shared.ctx, &blueprint, plan.lore.as_ref(), read, now).await
+    }
+
+    fn blueprint<'a>(
+        &'a self,
+        shared: &'a SpiritContext,
+        plan: &'a Plan,
+        read: &'a Dereferenced,
+        sets_replicas: bool,
+    ) -> Blueprint<'a> {
+        Blueprint {
+            spirit: self.spirit,
+            name: self.name,
+            namespace: self.namespace,
+            owner: self.owner,
+            settings: &shared.ctx.settings,
+            config: &plan.config,
+            config_hash: &plan.config_hash,
+            pod_identities: plan.pod_identities,
+            secrets: &plan.secrets,
+            secrets_hash: &plan.secrets_hash,
+            default_redis: match &read.default_redis {
+                DefaultRedis::Url(url) => Some(url),
+                DefaultRedis::Unused | DefaultRedis::Missing(_) => None,
+            },
+            sets_replicas,
+        }
     }
 
     async fn report(
@@ -307,11 +348,22 @@ impl Subject<'_> {
         shared: &SpiritContext,
         validated: &Validated,
         outcome: &Outcome<'_>,
+        brought: Option<&Brought>,
     ) -> Result<Action, Error> {
         let ctx = &shared.ctx;
         let now = Timestamp::now();
         let compute = |spirit: &Spirit| {
-            status::status(spirit, self.name, self.namespace, validated, outcome, now)
+            let known = spirit
+                .status
+                .as_ref()
+                .and_then(|status| conditions::find(&status.conditions, LORE_READY));
+            let lore = match brought {
+                Some(brought) => lore::verdict(brought),
+                // Nothing was done about it: what was so still is.
+                None => known.map(Verdict::from),
+            };
+            let name = self.name;
+            status::status(spirit, name, self.namespace, validated, outcome, lore, now)
         };
         let change = crate::status::write(ctx, self.spirit, status::own, compute).await?;
         if let Some(change) = change {

@@ -2,7 +2,7 @@
 
 use super::{
     build::{CONFIG_HASH, HTTP_PORT, child_name, selector},
-    validate::{CONDUITS_READY, Validated},
+    validate::{CONDUITS_READY, LORE_READY, Validated},
 };
 use crate::conditions::{self, Verdict};
 use eywa_crds::{
@@ -49,6 +49,7 @@ pub fn status(
     namespace: &str,
     validated: &Validated,
     outcome: &Outcome<'_>,
+    lore: Option<Verdict>,
     now: Timestamp,
 ) -> SpiritStatus {
     let before = spirit.status.as_ref();
@@ -63,6 +64,8 @@ pub fn status(
     verdicts.push((AVAILABLE, available(outcome)));
     let ready = ready(&verdicts, outcome);
     verdicts.push((READY, ready));
+    // Behind the others: answers go on without Lore.
+    verdicts.extend(lore.map(|verdict| (LORE_READY, verdict)));
 
     SpiritStatus {
         observed_generation: generation,
@@ -211,8 +214,9 @@ fn is_stuck(deployment: &Deployment) -> bool {
 
 /// The conditions that deserve an Event when they become false. The others follow from these, or from the pods', which
 /// have Events of their own.
-pub const WARNED_OF: [&str; 3] = [
+pub const WARNED_OF: [&str; 4] = [
     super::validate::ACCEPTED,
     super::validate::SECRETS_RESOLVED,
     CONDUITS_READY,
+    LORE_READY,
 ];

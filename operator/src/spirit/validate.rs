@@ -8,7 +8,7 @@ use crate::{
 use eywa_crds::{
     Conduit, Spirit,
     compile::{ConditionType, Problem, compile},
-    runtime_config::{PodIdentities, RuntimeConfig, SecretFile},
+    runtime_config::{IngestConfig, PodIdentities, RuntimeConfig, SecretFile},
 };
 use k8s_openapi::ByteString;
 use sha2::{Digest, Sha256};
@@ -23,6 +23,9 @@ pub const CONDUITS_READY: &str = "ConduitsReady";
 
 /// The reason of `ConduitsReady` when a Conduit is there and sound, but does not answer.
 pub const CONDUIT_NOT_READY: &str = "ConduitNotReady";
+
+/// The condition `LoreReady`: not one of those that `Ready` waits for, since answers go on without Lore.
+pub const LORE_READY: &str = "LoreReady";
 
 /// What can be told of a Spirit without its pods.
 pub struct Validated {
@@ -46,6 +49,20 @@ pub struct Plan {
     pub secrets: BTreeMap<String, BTreeSet<String>>,
     /// One hash over all their values.
     pub secrets_hash: String,
+    /// What its documents are brought in with, if it has Lore.
+    pub lore: Option<LorePlan>,
+}
+
+/// What a Spirit's documents are brought in with.
+pub struct LorePlan {
+    /// The configuration as JSON.
+    pub config: String,
+    /// The Secrets to mount, and of each the keys.
+    pub secrets: BTreeMap<String, BTreeSet<String>>,
+    /// One hash over all their values.
+    pub secrets_hash: String,
+    /// The ConfigMaps that hold documents.
+    pub config_maps: BTreeSet<String>,
 }
 
 /// Compiles the Spirit with what was read.
@@ -101,20 +118,39 @@ pub fn validate(spirit: &Spirit, name: &str, read: &Dereferenced) -> serde_json:
 
 fn plan(config: &RuntimeConfig, read: &Dereferenced) -> serde_json::Result<Plan> {
     let files = config.secret_files();
+    let lore = IngestConfig::of(config)
+        .map(|ingest| lore(&ingest, read))
+        .transpose()?;
+    Ok(Plan {
+        lore,
+        config: config.to_json()?,
+        config_hash: config.config_hash(),
+        pod_identities: config.pod_identities(),
+        secrets_hash: hash_of_values(&files, read)?,
+        secrets: keys_by_secret(&files),
+    })
+}
+
+fn lore(ingest: &IngestConfig, read: &Dereferenced) -> serde_json::Result<LorePlan> {
+    let files = ingest.secret_files();
+    let config_maps = ingest.config_maps();
+    Ok(LorePlan {
+        config: ingest.to_json()?,
+        secrets_hash: hash_of_values(&files, read)?,
+        secrets: keys_by_secret(&files),
+        config_maps: config_maps.into_iter().map(str::to_owned).collect(),
+    })
+}
+
+fn keys_by_secret(files: &BTreeSet<SecretFile>) -> BTreeMap<String, BTreeSet<String>> {
     let mut secrets = BTreeMap::<_, BTreeSet<_>>::new();
-    for file in &files {
+    for file in files {
         secrets
             .entry(file.name.clone())
             .or_default()
             .insert(file.key.clone());
     }
-    Ok(Plan {
-        config: config.to_json()?,
-        config_hash: config.config_hash(),
-        pod_identities: config.pod_identities(),
-        secrets_hash: hash_of_values(&files, read)?,
-        secrets,
-    })
+    secrets
 }
 
 /// One hash over all values at once. A hash of each would let anyone who may read pods check a guess at a short one.

@@ -40,7 +40,7 @@ impl Api {
                     .map_err(std::io::Error::other)?
                     .to_bytes();
                 let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
-                Ok(api.answer(&parts.method, parts.uri.path(), &parts.headers, body))
+                Ok(api.answer(&parts.method, &parts.uri, &parts.headers, body))
             }
         });
         Client::new(service, "default")
@@ -158,16 +158,22 @@ impl Api {
     fn answer(
         &self,
         method: &Method,
-        path: &str,
+        uri: &http::Uri,
         headers: &http::HeaderMap,
         body: Value,
     ) -> Response<Body> {
+        let path = uri.path();
         let mut state = self.0.lock().unwrap();
         if *method == Method::GET {
             let accepts = headers
                 .get("accept")
                 .and_then(|accept| accept.to_str().ok())
                 .unwrap_or_default();
+            // `/api` and `/apis/GROUP`, a version, `namespaces`, one of them, a kind: and no name.
+            let list = if path.starts_with("/apis/") { 6 } else { 5 };
+            if path.split('/').skip(1).count() == list {
+                return success(&list_of(&state.objects, uri));
+            }
             return match state.objects.get(path) {
                 None => failure(404, "NotFound"),
                 Some(object) if accepts.contains("PartialObjectMetadata") => success(&json!({
@@ -240,6 +246,30 @@ impl Api {
             _ => failure(405, "MethodNotAllowed"),
         }
     }
+}
+
+/// The objects of a kind in a namespace that have all the labels asked for.
+fn list_of(objects: &BTreeMap<String, Value>, uri: &http::Uri) -> Value {
+    let selector = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+        .find(|(key, _)| key == "labelSelector")
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default();
+    let prefix = format!("{}/", uri.path());
+    let items: Vec<&Value> = objects
+        .iter()
+        .filter(|(path, _)| path.starts_with(&prefix))
+        .map(|(_, object)| object)
+        .filter(|object| {
+            selector
+                .split(',')
+                .filter(|pair| !pair.is_empty())
+                .all(|pair| {
+                    let (key, value) = pair.split_once('=').unwrap();
+                    object["metadata"]["labels"][key] == value
+                })
+        })
+        .collect();
+    json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items})
 }
 
 fn merge(target: &mut Value, change: &Value) {

@@ -7,7 +7,7 @@ use eywa_guard::Policy;
 use eywa_operator::{
     conduit::{
         ConduitContext,
-        probe::{Findings, FoundTool, Probe},
+        probe::{Failure, Findings, FoundTool, Probe},
         reconcile,
     },
     references::Target,
@@ -21,7 +21,7 @@ const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/cafe/deployments/shop-tools-c
 
 /// An MCP server that says what the test wants, and notes what it was asked with.
 struct Server {
-    answer: Mutex<Result<Findings, String>>,
+    answer: Mutex<Result<Findings, Failure>>,
     asked: Mutex<Vec<String>>,
 }
 
@@ -32,7 +32,7 @@ impl Probe for Server {
         conduit: &CompiledConduit,
         headers: Vec<(String, SecretString)>,
         network: Arc<Policy>,
-    ) -> Result<Findings, String> {
+    ) -> Result<Findings, Failure> {
         assert_eq!(network.namespace.as_deref(), Some("cafe"));
         let headers: Vec<_> = headers
             .iter()
@@ -89,6 +89,13 @@ impl Shop {
     }
 }
 
+fn failure(reason: &'static str, message: &str) -> Failure {
+    Failure {
+        reason,
+        message: message.to_owned(),
+    }
+}
+
 fn findings(tools: &[&str]) -> Findings {
     Findings {
         protocol_version: "2025-06-18".into(),
@@ -102,6 +109,7 @@ fn findings(tools: &[&str]) -> Findings {
                 schema: json!({"type": "object"}),
             })
             .collect(),
+        left_out: Vec::new(),
     }
 }
 
@@ -155,16 +163,16 @@ async fn a_server_that_does_not_answer_keeps_its_last_known_tools_and_is_asked_a
     let shop = Shop::new(json!({"url": "http://shop.cafe.svc:8000/mcp"}));
     shop.reconcile().await;
     shop.asked();
-    *shop.server.answer.lock().unwrap() = Err("connection refused; is the server running?".into());
+    *shop.server.answer.lock().unwrap() = Err(failure("Unreachable", "connection refused"));
     tokio::time::advance(std::time::Duration::from_secs(121)).await;
     shop.reconcile().await;
     assert_eq!(
         shop.condition("Connected"),
-        "False ProbeFailed: connection refused; is the server running?"
+        "False Unreachable: connection refused"
     );
-    assert!(shop.condition("Ready").starts_with("False ProbeFailed"));
+    assert!(shop.condition("Ready").starts_with("False Unreachable"));
     assert_eq!(shop.api.get(CONDUIT).unwrap()["status"]["toolCount"], 1);
-    assert_eq!(shop.api.events(), ["Connected", "ProbeFailed"]);
+    assert_eq!(shop.api.events(), ["Connected", "Unreachable"]);
 
     *shop.server.answer.lock().unwrap() = Ok(findings(&["menu_list"]));
     tokio::time::advance(std::time::Duration::from_secs(2)).await;
@@ -285,4 +293,130 @@ async fn a_server_that_the_api_server_refuses_is_told_of_in_the_status() {
         "{ready}"
     );
     assert_eq!(shop.api.events(), ["ChildRefused"]);
+}
+
+/// What the status says of the server's pods, as their Deployment's status does.
+fn pods(shop: &Shop, generation: i64, updated: i32, available: i32) {
+    let metadata = json!({"generation": generation});
+    let status = json!({"observedGeneration": generation, "updatedReplicas": updated, "availableReplicas": available});
+    shop.api
+        .edit(DEPLOYMENT, json!({"metadata": metadata, "status": status}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_pod_of_a_server_is_asked_at_once_what_it_offers() {
+    let shop = Shop::new(json!({"server": {"image": "shop-tools:1"}}));
+    shop.reconcile().await;
+    pods(&shop, 1, 1, 1);
+    shop.reconcile().await;
+    assert_eq!(shop.asked().len(), 1);
+    let tool_count = || shop.api.get(CONDUIT).unwrap()["status"]["toolCount"].clone();
+    assert_eq!(tool_count(), 1);
+
+    // Its pod crashes, and starts again with another tool.
+    pods(&shop, 1, 1, 0);
+    shop.reconcile().await;
+    assert!(
+        shop.condition("Connected")
+            .starts_with("False ServerNotAvailable")
+    );
+    assert_eq!(
+        tool_count(),
+        1,
+        "what it last said is the best that is known"
+    );
+    *shop.server.answer.lock().unwrap() = Ok(findings(&["menu_list", "cart"]));
+    pods(&shop, 1, 1, 1);
+    shop.reconcile().await;
+    assert_eq!((shop.asked().len(), tool_count()), (1, json!(2)));
+
+    // Another image comes: one pod more, then the old one goes.
+    let mut renewed = findings(&["menu_list"]);
+    renewed.server_version = Some("2.0".into());
+    pods(&shop, 2, 1, 1);
+    shop.reconcile().await;
+    *shop.server.answer.lock().unwrap() = Ok(renewed);
+    pods(&shop, 2, 1, 2);
+    shop.reconcile().await;
+    let status = shop.api.get(CONDUIT).unwrap()["status"].clone();
+    assert_eq!(status["server"]["version"], "2.0");
+    assert_eq!(status["toolCount"], 1);
+
+    // And no further probe before it is due.
+    shop.asked();
+    for _ in 0..5 {
+        shop.reconcile().await;
+    }
+    assert_eq!(shop.asked(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_a_server_cannot_be_asked_is_told_once_and_it_is_asked_less_and_less_often() {
+    let shop = Shop::new(json!({"url": "http://shop.cafe.svc:8000/mcp"}));
+    let refused = failure("Unauthorized", "look at key \"bearer\" of Secret \"shop\"");
+    *shop.server.answer.lock().unwrap() = Err(refused);
+    shop.reconcile().await;
+    assert_eq!(
+        shop.condition("Connected"),
+        "False Unauthorized: look at key \"bearer\" of Secret \"shop\""
+    );
+    assert!(shop.condition("Ready").starts_with("False Unauthorized"));
+    shop.api.writes();
+    shop.asked();
+    // Ten minutes, looked at each second.
+    for _ in 0..600 {
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        shop.reconcile().await;
+    }
+    let asked = shop.asked().len();
+    assert!(
+        (10..=25).contains(&asked),
+        "asked {asked} times in ten minutes"
+    );
+    assert_eq!(shop.api.writes(), [""; 0]);
+    assert_eq!(shop.api.events(), ["Unauthorized"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_starts_slowly_becomes_ready_by_itself() {
+    let shop = Shop::new(json!({"url": "http://shop.cafe.svc:8000/mcp"}));
+    *shop.server.answer.lock().unwrap() = Err(failure("Unreachable", "connection refused"));
+    shop.reconcile().await;
+    assert!(shop.condition("Ready").starts_with("False Unreachable"));
+    *shop.server.answer.lock().unwrap() = Ok(findings(&["menu_list"]));
+    let mut seconds = 0;
+    while !shop.condition("Ready").starts_with("True") {
+        seconds += 1;
+        assert!(seconds < 5, "{}", shop.condition("Ready"));
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        shop.reconcile().await;
+    }
+    assert_eq!(shop.api.events(), ["Unreachable", "Connected"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tools_that_nobody_can_call_are_told() {
+    let filter = json!({"allow": ["menu_*"]});
+    let shop = Shop::new(json!({"url": "http://shop.cafe.svc:8000/mcp", "tools": filter}));
+    let mut some = findings(&["menu_list", "cart"]);
+    some.left_out = vec![
+        (
+            "menu_broken".into(),
+            "its schema is not a JSON Schema".into(),
+        ),
+        ("other".into(), "nobody asked for it".into()),
+    ];
+    *shop.server.answer.lock().unwrap() = Ok(some);
+    shop.reconcile().await;
+    assert_eq!(
+        shop.condition("Ready"),
+        "True Ready: its tools can be called, but for \"menu_broken\" (its schema is not a JSON Schema)"
+    );
+    *shop.server.answer.lock().unwrap() = Ok(findings(&["cart", "refund"]));
+    tokio::time::advance(std::time::Duration::from_secs(121)).await;
+    shop.reconcile().await;
+    assert_eq!(
+        shop.condition("Ready"),
+        "True Ready: it has 2 tools, and spec.tools lets none of them through"
+    );
 }

@@ -8,5 +8,6 @@
 mod api;
 mod conduit;
 mod leader;
+mod lore;
 mod spirit;
 mod vigil;

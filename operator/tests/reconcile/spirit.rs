@@ -492,6 +492,52 @@ async fn a_routed_spirit_s_needs_are_the_front_spirit_s_too() {
 }
 
 #[tokio::test]
+async fn the_routes_of_a_routed_spirit_are_followed_and_a_circle_of_them_is_told_with_its_chain() {
+    let cafe = Cafe::new(&[]);
+    let spirit = |pathfinder: Value| {
+        json!({
+            "apiVersion": "eywa.dev/v1alpha1", "kind": "Spirit",
+            "spec": {
+                "persona": {"text": "You know invoices."},
+                "oracle": {"provider": "scripted", "script": {"rules": [{"reply": {"text": "hi"}}]}},
+                "pathfinder": pathfinder,
+            },
+        })
+    };
+    let to = |spirit: &str| json!({"routes": [{"spirit": spirit, "when": "text == 'invoice'"}]});
+    let path = |name: &str| format!("/apis/eywa.dev/v1alpha1/namespaces/cafe/spirits/{name}");
+    cafe.api
+        .edit(SPIRIT, json!({"spec": {"pathfinder": to("billing")}}));
+    cafe.api.put(&path("billing"), spirit(to("refunds")));
+    cafe.reconcile().await.unwrap();
+    let condition = cafe.condition("Accepted");
+    assert!(
+        condition.starts_with("False SpiritNotFound") && condition.contains("refunds"),
+        "{condition}"
+    );
+    let watched = |name| cafe.shared.references.to(Target::Spirit, "cafe", name);
+    assert_eq!(
+        (watched("billing").len(), watched("refunds").len()),
+        (1, 1),
+        "a change of either is heard"
+    );
+
+    cafe.api.put(&path("refunds"), spirit(to("barista")));
+    cafe.reconcile().await.unwrap();
+    let condition = cafe.condition("Accepted");
+    assert!(
+        condition.starts_with("False RouteCycle")
+            && condition.contains("barista → billing → refunds → barista"),
+        "{condition}"
+    );
+
+    cafe.api.put(&path("refunds"), spirit(to("refunds")));
+    cafe.reconcile().await.unwrap();
+    let condition = cafe.condition("Accepted");
+    assert!(condition.starts_with("True"), "{condition}");
+}
+
+#[tokio::test]
 async fn a_conduit_that_does_not_answer_is_told_of_and_does_not_keep_the_pods_away() {
     let cafe = Cafe::new(&[]);
     let tools = "/apis/eywa.dev/v1alpha1/namespaces/cafe/conduits/shop-tools";

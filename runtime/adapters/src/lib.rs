@@ -78,7 +78,10 @@ pub mod aws;
 pub mod facts;
 #[cfg(feature = "google")]
 #[cfg_attr(
-    not(any(feature = "embedder-vertexai", feature = "oracle-vertexai")),
+    not(all(
+        feature = "google-rest",
+        any(feature = "embedder-vertexai", feature = "oracle-vertexai")
+    )),
     allow(
         dead_code,
         unused_imports,
@@ -102,8 +105,11 @@ pub mod mongodb;
 #[cfg(any(
     feature = "conduit-mcp",
     feature = "embedder-exchange",
+    feature = "inbox-tasks",
     feature = "oracle-wire"
 ))]
 mod rehearsal;
+#[cfg(feature = "requests")]
+pub mod requests;
 #[cfg(feature = "standard-webhooks")]
 pub mod standard_webhooks;

@@ -124,7 +124,10 @@ impl GuardedClient {
         Self::with_lookup(policy, system_lookup())
     }
 
-    pub(crate) fn with_lookup(policy: Arc<Policy>, lookup: Lookup) -> Self {
+    /// A client that goes where `policy` allows and looks names up by `lookup`, as where a machine's own resolver is not
+    /// the one to ask. What it finds is judged like any other address.
+    #[must_use]
+    pub fn with_lookup(policy: Arc<Policy>, lookup: Lookup) -> Self {
         Self {
             shared: Arc::new(Shared {
                 policy,

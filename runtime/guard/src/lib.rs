@@ -18,7 +18,10 @@ mod policy;
 mod resolve;
 
 #[cfg(feature = "client")]
-pub use self::client::{GuardedClient, GuardedRequest, GuardedResponse, RequestError};
+pub use self::{
+    client::{GuardedClient, GuardedRequest, GuardedResponse, RequestError},
+    resolve::Lookup,
+};
 /// The HTTP types in the client's signatures.
 #[cfg(feature = "client")]
 pub mod http {

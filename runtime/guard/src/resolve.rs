@@ -12,9 +12,8 @@ use url::Url;
 
 use crate::policy::Policy;
 
-/// Looks a name up.
-pub(crate) type Lookup =
-    Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
+/// Looks a name up: all its addresses, or why there is none.
+pub type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> + Send + Sync>;
 
 /// The machine's own resolver.
 pub(crate) fn system_lookup() -> Lookup {

@@ -12,7 +12,11 @@ pub mod credentials;
 #[cfg(feature = "desk")]
 pub mod desk;
 pub mod http;
+#[cfg(feature = "ingest")]
+pub mod ingest;
 pub mod metrics;
+#[cfg(feature = "vigil-kubernetes")]
+mod owner;
 pub mod readiness;
 pub mod rites;
 pub mod roster;

@@ -34,7 +34,7 @@ const MOST_THREADS: usize = 4;
 /// What is logged unless `RUST_LOG` says otherwise. rmcp logs what servers say, which may hold what a person wrote.
 const LOGGED: &str = "info,rmcp=off";
 
-/// Serves one Spirit, and those that it routes to.
+/// Serves one Spirit, and those that it routes to. `eywa-runtime ingest` brings its documents in instead.
 #[derive(Parser)]
 #[command(version)]
 struct Options {
@@ -63,6 +63,17 @@ struct Options {
 }
 
 fn main() -> ExitCode {
+    #[cfg(feature = "ingest")]
+    if let Some(read) = eywa_lore::documents::answer() {
+        return read;
+    }
+    #[cfg(feature = "ingest")]
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "ingest")
+    {
+        return ingest();
+    }
     let options = Options::parse();
     start_log();
     // Fails only where one is installed already, and nobody was before us.
@@ -82,6 +93,30 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!(%error, "the runtime cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `eywa-runtime ingest`, whose one line on standard output is its report; the log goes to the other.
+#[cfg(feature = "ingest")]
+fn ingest() -> ExitCode {
+    let options = eywa_runtime::ingest::IngestOptions::parse_from(std::env::args_os().skip(1));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
+    tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(options.run()),
+        Err(error) => {
+            error!(%error, "the ingestion cannot run");
             ExitCode::FAILURE
         }
     }

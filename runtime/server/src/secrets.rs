@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{self, Read},
     path::PathBuf,
+    sync::Arc,
 };
 
 use eywa_crds::runtime_config::SecretFile;
@@ -20,6 +21,9 @@ pub trait Secrets {
     /// # Errors
     /// [`MissingSecret`], which names the Secret and the key.
     fn get(&self, of: &SecretFile) -> Result<SecretString, MissingSecret>;
+
+    /// The same, for those that look a value up again later: a mounted one may have been rotated.
+    fn lasting(&self) -> Arc<dyn Secrets + Send + Sync>;
 }
 
 /// A secret value cannot be had.
@@ -62,6 +66,10 @@ impl Secrets for MountedSecrets {
             Err(error) => Err(missing(format!("{}: {error}", path.display()))),
         }
     }
+
+    fn lasting(&self) -> Arc<dyn Secrets + Send + Sync> {
+        Arc::new(self.clone())
+    }
 }
 
 /// Secrets that are held in memory: those of manifests, and of tests.
@@ -75,6 +83,10 @@ impl Secrets for HeldSecrets {
             of: of.clone(),
             reason: reason.to_owned(),
         })
+    }
+
+    fn lasting(&self) -> Arc<dyn Secrets + Send + Sync> {
+        Arc::new(self.clone())
     }
 }
 
@@ -100,6 +112,18 @@ mod tests {
             .get(&key())
             .unwrap();
         assert_eq!(value.expose_secret(), "not-a-real-key");
+    }
+
+    #[test]
+    fn a_key_that_was_rotated_is_read_anew_by_whoever_keeps_the_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("openai")).unwrap();
+        let file = folder.path().join("openai/api-key");
+        std::fs::write(&file, "not-a-real-key").unwrap();
+        let kept = MountedSecrets(folder.path().to_owned()).lasting();
+        std::fs::write(&file, "not-a-real-key-either").unwrap();
+        let value = kept.get(&key()).unwrap();
+        assert_eq!(value.expose_secret(), "not-a-real-key-either");
     }
 
     #[test]

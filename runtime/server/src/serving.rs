@@ -32,6 +32,9 @@ pub struct Serving {
     #[cfg(feature = "voice-http")]
     pub(crate) pulse_timeout: Duration,
     pub(crate) inbox: Arc<dyn Inbox>,
+    /// Who may say that a Pulse is due, where somebody may.
+    #[cfg(feature = "inbox-tasks")]
+    pub(crate) pushes: Option<Arc<eywa_adapters::inbox::TaskPushes>>,
     /// What the desk reads.
     #[cfg(feature = "desk")]
     pub(crate) stores: crate::wiring::Stores,
@@ -55,10 +58,13 @@ impl Serving {
         self.voices.keys()
     }
 
-    /// Starts to take over Pulses that were left in the Inbox, until [`Serving::retire`].
+    /// Starts to take over Pulses that were left in the Inbox, and to draw facts about people from what is finished, until
+    /// [`Serving::retire`].
     pub fn tend(&self) {
         let (weave, stop) = (self.weave.clone(), self.stop.clone());
         tokio::spawn(async move { stop.run_until_cancelled(weave.tend()).await });
+        let (weave, stop) = (self.weave.clone(), self.stop.clone());
+        tokio::spawn(async move { stop.run_until_cancelled(weave.remember()).await });
     }
 
     /// Starts to keep the Spirit's Vigils, until [`Serving::retire`] or until `changes` ends.

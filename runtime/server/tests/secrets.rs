@@ -7,6 +7,9 @@
     reason = "a test says so by panicking"
 )]
 
+#[path = "../../adapters/tests/stores/google/identity.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod identity;
 #[path = "../../adapters/tests/stores/redis/server.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod server;
@@ -34,6 +37,7 @@ use eywa_crds::{
 use eywa_guard::Policy;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Client;
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 use server::RedisServer;
 use sha2::Sha256;
@@ -71,7 +75,19 @@ spec:
       parameters: {type: object, properties: {}}
       http: {method: POST, url: "http://OUTSIDE/shop", headersFrom: [{name: Authorization, secretRef: {name: shop, key: bearer}}]}
   vigil: {summon: true, notify: {url: "http://OUTSIDE/chat", secretRef: {name: chat, key: signing-key}}}
-  stores: {redis: {urls: {secretRef: {name: redis, key: url}}}}
+  stores:
+    redis: {urls: {secretRef: {name: redis, key: url}}}
+    google:
+      tasks:
+        project: cafe-fake
+        location: europe-west1
+        queue: pulses
+        url: "http://OUTSIDE/tasks/barista"
+        serviceAccount: pusher@cafe-fake.iam.gserviceaccount.com
+        baseUrl: http://OUTSIDE
+        keysUrl: http://OUTSIDE/certs
+        credentials: {secretRef: {name: google, key: key.json}}
+      storage: {bucket: cafe-files, baseUrl: "http://OUTSIDE", credentials: {secretRef: {name: google, key: key.json}}}
 "#;
 
 fn secret(name: &str, key: &str) -> &'static str {
@@ -82,6 +98,9 @@ fn secret(name: &str, key: &str) -> &'static str {
         .2
 }
 
+/// What the runtime has shown to others that it made itself: tokens of its Google account.
+static SHOWN: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
 /// The model calls a tool, then answers; asked about `broken` it refuses, and repeats the key as some providers do. Every
 /// other service refuses too, and repeats what it was sent.
 async fn outside(request: Request) -> Response {
@@ -90,6 +109,9 @@ async fn outside(request: Request) -> Response {
     let authorization = authorization.map_or(String::new(), |value| {
         String::from_utf8_lossy(value.as_bytes()).into_owned()
     });
+    if let Some(token) = authorization.strip_prefix("Bearer eyJ") {
+        SHOWN.lock().unwrap().push(token.to_owned());
+    }
     let body = axum::body::to_bytes(request.into_body(), 1 << 20).await;
     let body = String::from_utf8_lossy(&body.unwrap()).into_owned();
     if path != "/v1/chat/completions" {
@@ -132,12 +154,17 @@ fn start(folder: &Path, outside: SocketAddr, redis: &RedisServer, ports: [u16; 3
         secret("redis", "password"),
         redis.port()
     );
-    for (name, key, value) in SECRETS.into_iter().chain([("redis", "url", &*url)]) {
+    let google = identity::key();
+    let google = [("google", "key.json", google.expose_secret())];
+    let secrets = SECRETS.into_iter().chain([("redis", "url", &*url)]);
+    for (name, key, value) in secrets.chain(google) {
         let file = folder.join("secrets").join(name);
         std::fs::create_dir_all(&file).unwrap();
         std::fs::write(file.join(key), value).unwrap();
     }
-    for name in ["model", "wa", "web", "shop", "crm", "chat", "redis"] {
+    for name in [
+        "model", "wa", "web", "shop", "crm", "chat", "redis", "google",
+    ] {
         let keys: Vec<_> = std::fs::read_dir(folder.join("secrets").join(name))
             .unwrap()
             .collect();
@@ -262,8 +289,12 @@ async fn no_secret_is_in_what_a_runtime_logs_answers_measures_or_stores() {
         .header("webhook-signature", "v1,bm90IGEgc2lnbmF0dXJl");
     hear(forged.body("{}").send().await.unwrap()).await;
     let body = json!({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [{"field": "messages", "value": {
-        "messaging_product": "whatsapp", "metadata": {"display_phone_number": "1", "phone_number_id": "1055"},
-        "messages": [{"from": "5511", "id": "wamid.1", "timestamp": "1", "type": "text", "text": {"body": "hello"}}]}}]}]});
+    "messaging_product": "whatsapp", "metadata": {"display_phone_number": "1", "phone_number_id": "1055"},
+    "messages": [
+        {"from": "5511", "id": "wamid.1", "timestamp": "1", "type": "text", "text": {"body": "hello"}},
+        // A file, which is looked for in the bucket first.
+        {"from": "5512", "id": "wamid.2", "timestamp": "1", "type": "image", "image": {"id": "m1", "mime_type": "image/jpeg", "sha256": "x"}},
+    ]}}]}]});
     let body = body.to_string();
     let mut mac = Hmac::<Sha256>::new_from_slice(secret("wa", "app-secret").as_bytes()).unwrap();
     mac.update(body.as_bytes());
@@ -278,7 +309,12 @@ async fn no_secret_is_in_what_a_runtime_logs_answers_measures_or_stores() {
     ));
     hear(verify.send().await.unwrap()).await;
     let metrics = format!("http://127.0.0.1:{}/metrics", ports[1]);
-    until("all three to have ended", async || {
+    // A push whose token is not Google's, as far as can be known: its keys cannot be had.
+    let pushed =
+        identity::Signer::new().token("pusher@cafe-fake.iam.gserviceaccount.com", "barista");
+    let push = client.post(format!("http://127.0.0.1:{}/tasks/barista", ports[0]));
+    hear(push.bearer_auth(&pushed).body("{}").send().await.unwrap()).await;
+    until("all four to have ended", async || {
         let text = client
             .get(&metrics)
             .send()
@@ -292,7 +328,7 @@ async fn no_secret_is_in_what_a_runtime_logs_answers_measures_or_stores() {
             .filter(|line| line.starts_with("eywa_pulses_total"))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum();
-        ended >= 3.0
+        ended >= 4.0
     })
     .await;
     hear(client.get(&metrics).send().await.unwrap()).await;
@@ -314,6 +350,20 @@ async fn no_secret_is_in_what_a_runtime_logs_answers_measures_or_stores() {
                 let around = text[..at].rfind('\n').map_or(0, |start| start + 1);
                 panic!("{name}/{key} is in {place}: {}", &text[around..at]);
             }
+        }
+    }
+    let shown = SHOWN.lock().unwrap().clone();
+    assert!(shown.len() >= 2, "Google was not called");
+    let key: serde_json::Value = serde_json::from_str(identity::key().expose_secret()).unwrap();
+    // The first line of it is the same for all keys.
+    let key = key["private_key"].as_str().unwrap()[200..260].to_owned();
+    for token in shown.iter().chain([&pushed, &key]) {
+        for (place, text) in [("an answer", &heard), ("the log", &log), ("Redis", &stored)] {
+            let signature = token.rsplit('.').next().unwrap();
+            assert!(
+                !text.contains(signature),
+                "a token or key of Google's is in {place}"
+            );
         }
     }
 }

@@ -210,6 +210,8 @@ impl Handover {
             DeedKind::GaveBack { .. } => "gave-back".to_owned(),
             DeedKind::Replied { echo } => format!("replied-{echo}"),
             DeedKind::Decided { rite, .. } => format!("decided-{rite}"),
+            DeedKind::Forgot { .. } => "forgot".to_owned(),
+            DeedKind::Corrected => "corrected".to_owned(),
         };
         let deed = Deed {
             id: format!("{}-{name}", at.as_millisecond()),

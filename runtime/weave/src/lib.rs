@@ -14,6 +14,7 @@ pub mod builtin;
 pub mod echo;
 pub mod error;
 pub mod handover;
+pub mod imprint;
 pub mod names;
 pub mod observe;
 pub mod ports;

@@ -89,6 +89,48 @@ impl Stage {
     }
 }
 
+/// How drawing facts from a finished conversation went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remembered {
+    /// Something was learnt, made new or forgotten.
+    Learnt,
+    /// There was nothing to learn, or the conversation has gone on since.
+    Nothing,
+    /// A human has the conversation: it is left until they give it back.
+    PutOff,
+    /// No Oracle had an answer; it is tried again.
+    Failed,
+    /// It was tried for the last time.
+    GivenUp,
+    /// Somebody has changed or erased what is known meanwhile, or more was said: what came of it is thrown away.
+    Lost,
+}
+
+impl Remembered {
+    /// Every outcome, so that a metric can be shown at zero before the first.
+    pub const ALL: [Self; 6] = [
+        Self::Learnt,
+        Self::Nothing,
+        Self::PutOff,
+        Self::Failed,
+        Self::GivenUp,
+        Self::Lost,
+    ];
+
+    /// As it stands in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Learnt => "learnt",
+            Self::Nothing => "nothing",
+            Self::PutOff => "put_off",
+            Self::Failed => "failed",
+            Self::GivenUp => "given_up",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// How an attempt at a Bond went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BondOutcome {
@@ -176,6 +218,21 @@ pub enum Event<'a> {
         usage: Option<Usage>,
         /// The class of its failure.
         error: Option<&'static str>,
+    },
+    /// Facts were drawn from a finished conversation, or were to be.
+    Imprint {
+        /// Whose webhook.
+        spirit: &'a SpiritName,
+        /// How it went.
+        outcome: Remembered,
+        /// Facts that were not known.
+        learnt: usize,
+        /// Facts that hold no longer.
+        forgotten: usize,
+        /// Sentences that were no facts, and were not learnt.
+        refused: usize,
+        /// What the Oracles used for it: no session's budget is charged for it.
+        usage: Usage,
     },
     /// A human was asked to come, and nobody had asked before.
     Summoned {

@@ -21,6 +21,8 @@ pub mod server;
 pub mod spirit;
 pub mod till;
 pub mod wait;
+pub mod weaviate;
 pub mod webhook;
+pub mod workshop;
 
 pub use self::{hold::Held, scene::Scene, wait::eventually};

@@ -97,6 +97,21 @@ impl Scene {
         spirit::concierge(&self.graph.url(), &self.model.url())
     }
 
+    /// What the model was shown beside the conversation when it was first asked this.
+    ///
+    /// # Panics
+    /// When nobody asked.
+    pub fn system_prompt(&self, question: &str) -> String {
+        let asked = self.model.asked_about(question);
+        let first = asked.first();
+        let first = first.unwrap_or_else(|| panic!("nobody asked {question:?}"));
+        let system = first.messages.first();
+        system
+            .and_then(|system| system["content"].as_str())
+            .unwrap_or_default()
+            .to_owned()
+    }
+
     /// Applies the concierge with its Secrets, and waits until it is Ready.
     ///
     /// # Panics

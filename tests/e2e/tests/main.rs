@@ -6,7 +6,10 @@
 
 mod barista;
 mod chart;
+mod conduits;
 mod desk;
+mod imprint;
+mod lore;
 mod metrics;
 mod outages;
 mod plugin;
@@ -40,8 +43,11 @@ fn main() {
     let beside = scenarios! { handle,
         barista: the_barista_of_the_examples_takes_an_order;
         chart: helm_and_kubeconform_find_nothing_wrong, a_pod_that_pod_security_restricts_is_refused;
+        conduits: a_server_that_restarts_changes_and_locks_its_door_is_followed;
         desk: a_person_who_may_takes_over_replies_and_gives_back_at_the_page,
             a_person_who_may_approves_a_call_at_the_page;
+        imprint: what_a_person_said_is_remembered_shown_and_forgotten_at_their_wish;
+        lore: documents_in_a_config_map_are_shown_to_the_model_and_a_change_is_followed;
         metrics: a_prometheus_returns_the_counts_and_fills_the_dashboard;
         outages: a_pod_killed_while_it_asks_the_oracle_is_stood_in_for_once;
         plugin: a_person_who_may_takes_over_replies_and_gives_back_with_the_plugin,

@@ -301,6 +301,8 @@ pub async fn an_agent_asks_for_a_human_who_is_called_and_the_person_has_it_back_
         !vigil.to_string().contains("lawyer"),
         "the object holds what was said: {vigil}"
     );
+    let owner = &vigil["metadata"]["ownerReferences"][0];
+    assert_eq!(owner["kind"], "Spirit", "it goes with its Spirit: {owner}");
     let asked = bell.wait_for("vigil.requested", TOLD_WITHIN).await;
     assert!(asked.signed, "{asked:?}");
     assert_eq!(asked.body["data"]["cause"], "rule", "{asked:?}");

@@ -17,9 +17,10 @@ use k8s_openapi::{
     },
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
+use std::collections::{BTreeMap, BTreeSet};
 
 const CONFIG_DIR: &str = "/etc/eywa/config";
-const SECRETS_DIR: &str = "/etc/eywa/secrets";
+pub(crate) const SECRETS_DIR: &str = "/etc/eywa/secrets";
 /// Readable by the owner and the group of the process, and nobody else.
 const SECRET_MODE: i32 = 0o440;
 /// How many seconds a pod that is to go still serves as before. Services and load balancers hear
@@ -106,15 +107,17 @@ fn lifecycle(blueprint: &Blueprint<'_>) -> Option<Lifecycle> {
     })
 }
 
+/// The image with the runtime.
+pub(crate) fn runtime_image<'a>(blueprint: &Blueprint<'a>) -> &'a str {
+    let own = blueprint.spirit.spec.runtime.image.as_deref();
+    own.unwrap_or(&blueprint.settings.runtime_image)
+}
+
 fn container(blueprint: &Blueprint<'_>) -> Container {
     let runtime = &blueprint.spirit.spec.runtime;
-    let image = runtime
-        .image
-        .clone()
-        .unwrap_or_else(|| blueprint.settings.runtime_image.clone());
     Container {
         name: "runtime".to_owned(),
-        image: Some(image),
+        image: Some(runtime_image(blueprint).to_owned()),
         args: Some(vec![
             format!("--config={CONFIG_DIR}/{CONFIG_FILE}"),
             format!("--secrets={SECRETS_DIR}"),
@@ -152,7 +155,7 @@ fn container(blueprint: &Blueprint<'_>) -> Container {
 }
 
 /// The pod's own name and namespace, which no manifest can change, then what the manifest adds.
-fn environment(extra: &[EnvVar]) -> Vec<EnvVar> {
+pub(crate) fn environment(extra: &[EnvVar]) -> Vec<EnvVar> {
     let field = |name: &str, path: &str| EnvVar {
         name: name.to_owned(),
         value_from: Some(EnvVarSource {
@@ -180,27 +183,7 @@ fn environment(extra: &[EnvVar]) -> Vec<EnvVar> {
     environment
 }
 
-/// The configuration, and one file a referred-to key: `<Secret>/<key>`. No other key is mounted.
 fn volumes(blueprint: &Blueprint<'_>) -> Vec<Volume> {
-    let sources = blueprint
-        .secrets
-        .iter()
-        .map(|(secret, keys)| VolumeProjection {
-            secret: Some(SecretProjection {
-                name: secret.clone(),
-                items: Some(
-                    keys.iter()
-                        .map(|key| KeyToPath {
-                            key: key.clone(),
-                            path: format!("{secret}/{key}"),
-                            ..Default::default()
-                        })
-                        .collect(),
-                ),
-                ..Default::default()
-            }),
-            ..Default::default()
-        });
     vec![
         Volume {
             name: "config".to_owned(),
@@ -210,15 +193,36 @@ fn volumes(blueprint: &Blueprint<'_>) -> Vec<Volume> {
             }),
             ..Default::default()
         },
-        Volume {
-            name: "secrets".to_owned(),
-            projected: Some(ProjectedVolumeSource {
-                default_mode: Some(SECRET_MODE),
-                sources: Some(sources.collect()),
-            }),
-            ..Default::default()
-        },
+        secrets_volume(blueprint.secrets),
     ]
+}
+
+/// One file a referred-to key: `<Secret>/<key>`. No other key is mounted.
+pub(crate) fn secrets_volume(secrets: &BTreeMap<String, BTreeSet<String>>) -> Volume {
+    let sources = secrets.iter().map(|(secret, keys)| VolumeProjection {
+        secret: Some(SecretProjection {
+            name: secret.clone(),
+            items: Some(
+                keys.iter()
+                    .map(|key| KeyToPath {
+                        key: key.clone(),
+                        path: format!("{secret}/{key}"),
+                        ..Default::default()
+                    })
+                    .collect(),
+            ),
+            ..Default::default()
+        }),
+        ..Default::default()
+    });
+    Volume {
+        name: "secrets".to_owned(),
+        projected: Some(ProjectedVolumeSource {
+            default_mode: Some(SECRET_MODE),
+            sources: Some(sources.collect()),
+        }),
+        ..Default::default()
+    }
 }
 
 /// Over nodes where that can be: never a reason not to run.
@@ -256,7 +260,7 @@ fn port(name: &str, port: i32) -> ContainerPort {
     }
 }
 
-fn mount(name: &str, path: &str) -> VolumeMount {
+pub(crate) fn mount(name: &str, path: &str) -> VolumeMount {
     VolumeMount {
         name: name.to_owned(),
         mount_path: path.to_owned(),

@@ -22,6 +22,9 @@ use k8s_openapi::{
 use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use deployment::{SECRETS_DIR, environment, mount, runtime_image, secrets_volume};
+pub(crate) use network::policy as network_policy;
+
 /// The label that names the Spirit, on everything that is made for it.
 pub const SPIRIT: &str = "eywa.dev/spirit";
 /// The value of `app.kubernetes.io/name` of the pods of all Spirits.
@@ -146,7 +149,7 @@ impl Blueprint<'_> {
         }
     }
 
-    fn labels(&self) -> BTreeMap<String, String> {
+    pub(crate) fn labels(&self) -> BTreeMap<String, String> {
         let mut labels = selector(self.name);
         for (key, value) in [
             ("app.kubernetes.io/instance", self.name),

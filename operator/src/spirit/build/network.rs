@@ -33,7 +33,7 @@ pub(super) fn service(blueprint: &Blueprint<'_>) -> Service {
 /// Three rules, since an address block does not match pods and the API server in every network plugin: the ports of
 /// DNS and TLS anywhere (metadata services have neither), pods anywhere, and every other address but link-local. A fourth
 /// is for pods that use the identity which a cloud gives them.
-pub(super) fn policy(blueprint: &Blueprint<'_>) -> NetworkPolicy {
+pub(crate) fn policy(blueprint: &Blueprint<'_>) -> NetworkPolicy {
     let pods = NetworkPolicyPeer {
         namespace_selector: Some(LabelSelector::default()),
         ..Default::default()

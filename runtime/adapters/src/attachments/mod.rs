@@ -6,6 +6,8 @@ mod in_memory;
 pub(crate) mod redb;
 #[cfg(feature = "attachments-redis")]
 mod redis;
+#[cfg(feature = "attachments-storage")]
+mod storage;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryAttachments;
@@ -13,3 +15,5 @@ pub use in_memory::InMemoryAttachments;
 pub use redb::RedbAttachments;
 #[cfg(feature = "attachments-redis")]
 pub use redis::RedisAttachments;
+#[cfg(feature = "attachments-storage")]
+pub use storage::{StorageAttachments, StorageSite};

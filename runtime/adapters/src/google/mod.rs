@@ -1,10 +1,21 @@
-//! What adapters of Google Cloud share: access tokens.
+//! What adapters of Google Cloud share: access tokens, requests to REST interfaces, and the check of identity tokens.
 //!
 //! They come from Google's own library, which keeps them and fetches the next in the background, minutes before one
 //! expires. It reaches the metadata server by itself, past the guarded client, which refuses link-local addresses
 //! wherever a URL comes from. That is safe because no manifest can name where it goes: the library's address is fixed, and
 //! the only key that a manifest brings in is a service account's, of which no URL is followed.
 
+#[cfg(feature = "inbox-tasks")]
+mod id_token;
+#[cfg(feature = "google-rest")]
+#[cfg_attr(
+    not(all(feature = "attachments-storage", feature = "inbox-tasks")),
+    allow(
+        dead_code,
+        reason = "one adapter alone does not use all that they share"
+    )
+)]
+pub(crate) mod rest;
 mod vertex;
 
 use std::{
@@ -21,6 +32,8 @@ use google_cloud_auth::credentials::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
+#[cfg(feature = "inbox-tasks")]
+pub use self::id_token::{GOOGLE_KEYS, IdTokens, NotGoogle};
 pub use self::vertex::VertexSite;
 
 /// What tokens are good for; what the service account may do is decided by its roles.

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use eywa_weave::{
     Pulse, PulseId, StoreError,
-    ports::inbox::{Acceptance, Delivery, Depth, Inbox, REMEMBERED, Speech},
+    ports::inbox::{Acceptance, Delivery, Depth, Due, Inbox, REMEMBERED, Speech},
 };
 use tokio::time::Instant;
 
@@ -99,6 +99,20 @@ impl Inbox for InMemoryInbox {
             held.delivery.clone()
         };
         Ok(lapsed.into_iter().map(again).collect())
+    }
+
+    async fn reclaim_one(&self, id: &PulseId, lease: Duration) -> Result<Due, StoreError> {
+        let mut state = self.0.lock();
+        let now = Instant::now();
+        let Some(held) = state.waiting.get_mut(id) else {
+            return Ok(Due::Gone);
+        };
+        if held.leased_until > now {
+            return Ok(Due::Leased(held.leased_until - now));
+        }
+        held.leased_until = now + lease;
+        held.delivery.attempt += 1;
+        Ok(Due::Yours(Box::new(held.delivery.clone())))
     }
 
     async fn claim(&self, ids: &[PulseId], lease: Duration) -> Result<Vec<Delivery>, StoreError> {

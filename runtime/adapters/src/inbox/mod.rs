@@ -6,6 +6,8 @@ mod in_memory;
 pub(crate) mod redb;
 #[cfg(feature = "inbox-redis")]
 mod redis;
+#[cfg(feature = "inbox-tasks")]
+mod tasks;
 
 #[cfg(feature = "in-memory")]
 pub use in_memory::InMemoryInbox;
@@ -13,3 +15,5 @@ pub use in_memory::InMemoryInbox;
 pub use redb::RedbInbox;
 #[cfg(feature = "inbox-redis")]
 pub use redis::RedisInbox;
+#[cfg(feature = "inbox-tasks")]
+pub use tasks::{Alarm, TaskEvent, TaskPushes, TaskQueue, TaskSite, TasksInbox};

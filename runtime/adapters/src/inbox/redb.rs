@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use eywa_weave::{
     Pulse, PulseId, StoreError,
-    ports::inbox::{Acceptance, Delivery, Depth, Inbox, REMEMBERED, Speech},
+    ports::inbox::{Acceptance, Delivery, Depth, Due, Inbox, REMEMBERED, Speech},
 };
 use redb::{ReadableTable, Table, TableDefinition};
 
@@ -225,6 +225,32 @@ impl Inbox for RedbInbox {
                     .into_iter()
                     .filter_map(|place| change(&mut waiting, &spirit, place, again).transpose())
                     .collect()
+            })
+            .await
+    }
+
+    async fn reclaim_one(&self, id: &PulseId, lease: Duration) -> Result<Due, StoreError> {
+        let (spirit, id) = (self.0.spirit(), id.clone());
+        self.0
+            .write(move |txn| {
+                let now = now();
+                let (mut waiting, ids) = (txn.table(PULSES)?, txn.table(IDS)?);
+                let Some(place) = place(&ids, &spirit, &id)? else {
+                    txn.unchanged();
+                    return Ok(Due::Gone);
+                };
+                let leased_until = waiting
+                    .get((&*spirit, place))?
+                    .map_or(0, |found| found.value().1);
+                if leased_until > now {
+                    txn.unchanged();
+                    return Ok(Due::Leased(Duration::from_millis(leased_until - now)));
+                }
+                let found = change(&mut waiting, &spirit, place, |held| {
+                    held.leased_until = now + millis(lease);
+                    held.attempt = held.attempt.saturating_add(1);
+                })?;
+                Ok(found.map_or(Due::Gone, |found| Due::Yours(Box::new(found))))
             })
             .await
     }

@@ -5,13 +5,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use eywa_weave::{
     Pulse, PulseId, StoreError,
-    ports::inbox::{Acceptance, Delivery, Depth, Inbox, REMEMBERED, Speech},
+    ports::inbox::{Acceptance, Delivery, Depth, Due, Inbox, REMEMBERED, Speech},
 };
 
-use crate::redis::{LazyScript, Redis, encode, micros, millis, script};
+use crate::redis::{LazyScript, Redis, STORE, encode, micros, millis, script};
 
 static ACCEPT: LazyScript = script!("inbox_accept.lua");
 static RECLAIM: LazyScript = script!("inbox_reclaim.lua");
+static RECLAIM_ONE: LazyScript = script!("inbox_reclaim_one.lua");
 static CLAIM: LazyScript = script!("inbox_claim.lua");
 static RENEW: LazyScript = script!("inbox_renew.lua");
 static MARK: LazyScript = script!("inbox_mark.lua");
@@ -136,6 +137,35 @@ impl Inbox for RedisInbox {
             .arg(millis(ABANDONED));
         let found = self.redis.eval(&RECLAIM, &call, &self.pulses).await?;
         Ok(self.deliveries(found))
+    }
+
+    async fn reclaim_one(&self, id: &PulseId, lease: Duration) -> Result<Due, StoreError> {
+        let mut call = RECLAIM_ONE.with(&[
+            &self.pulses,
+            &self.leases,
+            &self.order,
+            &self.attempts,
+            &self.speech,
+        ]);
+        call.arg(id.as_str())
+            .arg(micros(lease))
+            .arg(millis(ABANDONED));
+        let found: Option<(Option<String>, u64, u8)> =
+            self.redis.eval(&RECLAIM_ONE, &call, &self.pulses).await?;
+        match found {
+            None => Ok(Due::Gone),
+            Some((None, micros, _)) => Ok(Due::Leased(Duration::from_micros(micros))),
+            Some((Some(pulse), retries, speech)) => {
+                let pulse = serde_json::from_str(&pulse).map_err(|error| {
+                    StoreError::unreadable(STORE, format!("{} {id}", self.pulses), error)
+                })?;
+                Ok(Due::Yours(Box::new(Delivery {
+                    pulse,
+                    attempt: u32::try_from(retries).unwrap_or(u32::MAX).saturating_add(1),
+                    speech: spoken(speech),
+                })))
+            }
+        }
     }
 
     async fn claim(&self, ids: &[PulseId], lease: Duration) -> Result<Vec<Delivery>, StoreError> {

@@ -5,7 +5,7 @@ use std::{fmt, future::Future};
 use async_trait::async_trait;
 use eywa_weave::{
     Pulse, SpiritName,
-    ports::pathfinder::{Pathfinder, PathfinderError},
+    ports::pathfinder::{Consulted, Pathfinder, PathfinderError},
 };
 use futures::future::BoxFuture;
 
@@ -42,7 +42,12 @@ impl fmt::Debug for InMemoryPathfinder {
 
 #[async_trait]
 impl Pathfinder for InMemoryPathfinder {
-    async fn choose(&self, pulse: &Pulse, current: Option<&SpiritName>) -> Choice {
+    async fn choose(
+        &self,
+        pulse: &Pulse,
+        current: Option<&SpiritName>,
+        _: &mut Vec<Consulted>,
+    ) -> Choice {
         (self.choose)(pulse.clone(), current.cloned()).await
     }
 

@@ -7,7 +7,13 @@ mod in_memory;
 pub use in_memory::InMemoryPathfinder;
 
 #[cfg(feature = "pathfinder-rules")]
-mod rules;
+mod routes;
 
 #[cfg(feature = "pathfinder-rules")]
-pub use rules::{InvalidRule, RulesPathfinder};
+pub use routes::{Chooser, InvalidRule, RoutesPathfinder, Ways};
+
+#[cfg(feature = "pathfinder-oracle")]
+mod oracle;
+
+#[cfg(feature = "pathfinder-oracle")]
+pub use oracle::OracleChooser;

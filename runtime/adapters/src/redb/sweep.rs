@@ -44,8 +44,15 @@ fn sweep(txn: &Txn<'_>, before: u64) -> Result<(), Failed> {
     }
     #[cfg(feature = "echoes-redb")]
     crate::echoes::redb::make(txn)?;
+    #[cfg(feature = "imprint-redb")]
+    {
+        crate::imprint::redb::make(txn)?;
+        crate::imprint::redb::expire(txn, super::now())?;
+    }
     #[cfg(feature = "inbox-redb")]
     crate::inbox::redb::make(txn)?;
+    #[cfg(feature = "lore-redb")]
+    crate::lore::redb::make(txn)?;
     #[cfg(feature = "memory-redb")]
     crate::memory::redb::make(txn)?;
     #[cfg(feature = "rite-redb")]

@@ -31,7 +31,12 @@
 //! | `heard:S` | string | the ms when the person last wrote, and the rest as JSON | 90 days after that |
 //! | `attachments:S` | hash | id → a file: a line with its type, one with its name, its bytes; at most 32 MiB | a day after the last |
 //! | `attachments-order:S` | list | their ids, oldest first | as `attachments:S` |
-//! | `person:S` | string | of a person's id, the one that their session goes by | 120 days after it was last seen |
+//! | `person:S` | string | of a person's id, the one that their session goes by | 400 days after it was last seen |
+//! | `imprint:S` | sorted set | facts about the person, by the ms when they were last learnt, at most `maxFacts` | `maxAge` after the last was learnt |
+//! | `imprint-heard:S` | integer | the number of the first Echo that no facts were drawn from | after 60 days |
+//! | `imprint-due` | sorted set | S that facts are to be drawn from, by the ms from when on; some 1000 at most | 30 days after the last |
+//! | `imprint-claims`, `imprint-attempts` | hash | S → the token of who draws; how often it was begun | as `imprint-due` |
+//! | `imprint-progress` | hash | up to which place of `conversations` that was looked for (`reached`), and since which ms | 7 days after the last look |
 //! | `message:V/M` | hash | of a message that was sent: `rank`, how far it has come; `pulse`, what it answered | after 8 days |
 //! | `pace:S` | integer | the ms when the person could be written to again, had there been no burst | then |
 //! | `tally-pulses:S`, `tally-tokens:S` | integer | a count | a window after its first addition |
@@ -51,14 +56,14 @@
 //!
 //! # Round trips
 //!
-//! Each method is one round trip, but Chronicle's of_pulse, Echoes' latest and changed, and Vigil's open, which are two; calls that are made at the same time share one connection and are pipelined on it. What
+//! Each method is one round trip, but Chronicle's of_pulse, Echoes' latest and changed, Imprint's claim, and Vigil's open, which are two; calls that are made at the same time share one connection and are pipelined on it. What
 //! Redis does for each, with `n` for the items of the call:
 //!
 //! | method | commands |
 //! |---|---|
 //! | Bond: acquire / acquire_or_wait / extend / line / release_or_next / release | 2 / 2 to 6 / 2 / 2 / 3 / 2, in a script |
 //! | Bond: busy | 1 |
-//! | Inbox: accept / reclaim / claim | 4 + 4n / 4 + 4n / 1 + 4n, in a script |
+//! | Inbox: accept / reclaim / reclaim_one / claim | 4 + 4n / 4 + 4n / 7 / 1 + 4n, in a script |
 //! | Inbox: renew / mark / finish / depth | 4 / 3 / 5, in a script / 3, pipelined |
 //! | Echoes: append / recent / stretch | 19 + 3n, in a script / 1 / 3, in a script |
 //! | Echoes: latest, changed / known | 1, then 3, pipelined / 4, pipelined |
@@ -68,6 +73,9 @@
 //! | Memory: hear / last_heard | 2, in a script / 1 |
 //! | Attachments: keep / load | 5 + 2n, in a script / 1 |
 //! | Contacts: identify / sent, advance / pulse_of / pace | 2n / 2 to 3 / 1 / 3, in a script but pulse_of |
+//! | Imprint: facts / amend, erase, conclude | 1 / 8 to 13 + n, in a script |
+//! | Imprint: progress / advance | 3, pipelined / 5 + 2n, in a script |
+//! | Imprint: claim / put_off | 2 + 3n, in a script, then 1 / 4, in a script |
 //! | Rites: park / get / list, due | 13 / 1 / 1, then n, pipelined |
 //! | Rites: decide / consume, void / conclude, settle | 4 / 4 / 3, in a script |
 //! | Vigil: watch / state / open | 2, pipelined / 1 / 1, then n, pipelined |

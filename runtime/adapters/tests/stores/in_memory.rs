@@ -53,6 +53,7 @@ mod inbox {
 mod lore {
     use super::*;
     suites::lore_suite!(async || Arc::new(InMemoryLore::new()));
+    suites::lore_making_suite!(async || Arc::new(InMemoryLore::new()));
 }
 
 mod memory {

@@ -7,7 +7,17 @@
     reason = "a test says so by panicking"
 )]
 
+#[cfg(all(feature = "attachments-storage", feature = "inbox-tasks"))]
+mod google;
 mod in_memory;
+#[cfg(any(
+    feature = "lore-pgvector",
+    feature = "lore-pinecone",
+    feature = "lore-qdrant",
+    feature = "lore-redb",
+    feature = "lore-weaviate"
+))]
+mod lore;
 #[cfg(all(feature = "chronicle-mongodb", feature = "echoes-mongodb"))]
 mod mongodb;
 #[cfg(all(

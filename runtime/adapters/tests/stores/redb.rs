@@ -17,6 +17,7 @@ use eywa_adapters::{
     chronicle::RedbChronicle,
     contacts::RedbContacts,
     echoes::RedbEchoes,
+    imprint::RedbImprint,
     inbox::RedbInbox,
     memory::RedbMemory,
     redb::{OpenError, Redb},
@@ -74,6 +75,11 @@ mod chronicle {
 mod echoes {
     use super::*;
     suites::echoes_suite!(async || Arc::new(RedbEchoes::new(spirit())));
+}
+
+mod imprint {
+    use super::*;
+    suites::imprint_suite!(async || Arc::new(RedbImprint::new(spirit())));
 }
 
 mod inbox {

@@ -9,6 +9,7 @@ macro_rules! every_suite {
             chronicle: chronicle_suite, RedisChronicle;
             contacts: contacts_suite, RedisContacts;
             echoes: echoes_suite, RedisEchoes;
+            imprint: imprint_suite, RedisImprint;
             inbox: inbox_suite, RedisInbox;
             memory: memory_suite, RedisMemory;
             rite: rite_suite, RedisRites;
@@ -44,6 +45,7 @@ use eywa_adapters::{
     bond::RedisBond,
     chronicle::RedisChronicle,
     echoes::RedisEchoes,
+    imprint::RedisImprint,
     inbox::RedisInbox,
     memory::RedisMemory,
     redis::{Redis, Scope},
@@ -53,8 +55,9 @@ use eywa_adapters::{
 use eywa_weave::{
     Echo, EchoBody, SessionKey, SpiritName, StoreError,
     ports::{
-        Bond, Chronicle, Echoes, Inbox, Memory, Rites, Vigil,
+        Bond, Chronicle, Echoes, Imprint, Inbox, Memory, Rites, Vigil,
         chronicle::Entry,
+        imprint::{Fact, Keeping},
         inbox::{Acceptance, Speech},
         memory::Tally,
         vigil::{Phase, ReleaseReason, Target},
@@ -70,7 +73,7 @@ use crate::suites::{self, LONG, ana, pulse, until};
 /// One Redis for the whole process; each test has a Spirit of its own in it.
 static SERVER: LazyLock<RedisServer> = LazyLock::new(RedisServer::start);
 
-async fn spirit() -> Redis {
+pub(crate) async fn spirit() -> Redis {
     static SPIRITS: AtomicUsize = AtomicUsize::new(0);
     let spirit = format!("spirit-{}", SPIRITS.fetch_add(1, SeqCst));
     Redis::new(&SERVER.url(), Scope::new("tests", &spirit)).unwrap()
@@ -133,7 +136,7 @@ async fn every_key_has_a_bound_or_an_end() {
         .unwrap();
     let mut endless = Vec::new();
     let keys = server.say(&["KEYS", "*"]);
-    assert!(keys.lines().count() >= 18, "not much was written: {keys}");
+    assert!(keys.lines().count() >= 24, "not much was written: {keys}");
     for key in keys.lines() {
         assert!(key.starts_with("eywa:{tests/a}:"), "{key} is nobody's");
         if server.say(&["PTTL", key]).trim() == "-1" {
@@ -243,6 +246,21 @@ async fn exercise(redis: &Redis, vigil: &RedisVigil) {
         .park(&suites::rite::asked("refund"))
         .await
         .unwrap();
+    let imprint = RedisImprint::new(redis.clone());
+    let fact = [Fact {
+        text: "Likes tea.".into(),
+        at: now,
+    }];
+    imprint
+        .amend(&session, &[], &fact, 1, Keeping::default())
+        .await
+        .unwrap();
+    imprint.advance(None, 1, &[]).await.unwrap();
+    imprint
+        .advance(Some(1), 2, std::slice::from_ref(&session))
+        .await
+        .unwrap();
+    imprint.claim("a", 1, LONG).await.unwrap();
     let own = Target::Session(session.clone());
     vigil
         .begin_speaking(&session, guard.fence, LONG)

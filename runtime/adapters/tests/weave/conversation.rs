@@ -16,7 +16,7 @@ use eywa_adapters::{
 use eywa_weave::{
     SpiritName,
     ports::{
-        Conduit,
+        Chronicle as _, Conduit,
         action::ActionError,
         conduit::ConduitError,
         oracle::{Fault, Reply, Turn, Usage},
@@ -68,7 +68,7 @@ async fn scouts_never_stop_the_pipeline() {
         scouting(InMemoryScout::new("crm", |_, _| async {
             Ok(Harvest {
                 text: "A regular.".into(),
-                sources: Vec::new(),
+                sources: vec!["people/ana.md".into()],
             })
         })),
     ];
@@ -84,6 +84,13 @@ async fn scouts_never_stop_the_pipeline() {
         !system.contains("broken") && !system.contains("hangs"),
         "{system}"
     );
+    let entries = stores.chronicle.of_pulse(&"wa/1".into()).await.unwrap();
+    let steps = entries.iter().flat_map(|entry| &entry.steps);
+    let from: Vec<(&str, &[String])> = steps
+        .filter(|step| !step.sources.is_empty())
+        .map(|step| (step.name.as_str(), step.sources.as_slice()))
+        .collect();
+    assert_eq!(from, [("crm", &["people/ana.md".to_owned()][..])]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -328,15 +328,21 @@ fn switching(to: &'static str) -> Arc<InMemoryOracle> {
     }))
 }
 
+fn switch(to: &str) -> Arc<SwitchSpirit> {
+    Arc::new(SwitchSpirit::new(&[(to.into(), String::new())]).unwrap())
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_spirit_hands_over_to_another_which_answers_and_keeps_the_session() {
     let (stores, voice) = (Stores::new(), Arc::new(InMemoryVoice::new()));
     let (front, billing) = (switching("billing"), parrot());
     let mut barista = spirit("barista", vec![front.clone()]);
-    barista.actions = vec![Arc::new(SwitchSpirit::new(&["billing".into()]).unwrap())];
+    barista.actions = vec![switch("billing")];
+    let mut clerk = spirit("billing", vec![billing.clone()]);
+    clerk.actions = vec![switch("barista")];
     let weave = stores
         .builder(barista, &voice, WhenBusy::Discard)
-        .spirit(spirit("billing", vec![billing.clone()]))
+        .spirit(clerk)
         .pathfinder(Arc::new(InMemoryPathfinder::new(true, |_, _| async {
             Ok(None)
         })))
@@ -366,9 +372,9 @@ async fn spirits_that_hand_over_to_one_another_are_stopped() {
     let (stores, voice) = (Stores::new(), Arc::new(InMemoryVoice::new()));
     let (front, billing) = (switching("billing"), switching("barista"));
     let mut barista = spirit("barista", vec![front.clone()]);
-    barista.actions = vec![Arc::new(SwitchSpirit::new(&["billing".into()]).unwrap())];
+    barista.actions = vec![switch("billing")];
     let mut clerk = spirit("billing", vec![billing.clone()]);
-    clerk.actions = vec![Arc::new(SwitchSpirit::new(&["barista".into()]).unwrap())];
+    clerk.actions = vec![switch("barista")];
     let weave = stores
         .builder(barista, &voice, WhenBusy::Discard)
         .spirit(clerk)

@@ -10,6 +10,7 @@
 //! | `conversation`, `listing`, `transcript` | what is shown |
 //! | `handover` | taking over, answering, giving back |
 //! | `rites`, `pulses`, `attachments` | decisions; what was done with a Pulse; files of a message |
+//! | `imprint` | what is remembered of a person, forgotten and corrected |
 //! | `feed`, `events` | what happens, as it happens |
 //! | `page`, `shield` | the page's files; the headers of every response, and what bounds every request |
 //!
@@ -21,6 +22,7 @@ mod conversation;
 mod events;
 mod feed;
 mod handover;
+mod imprint;
 mod listing;
 mod page;
 mod pulses;
@@ -140,6 +142,9 @@ pub fn routes(desk: Desk) -> Router {
         .route(&below("reply"), post(handover::reply))
         .route(&below("typing"), post(handover::typing))
         .route(&below("attachments/{echo}/{index}"), get(attachments::get))
+        .route(&below("imprint"), get(imprint::show))
+        .route(&below("imprint/forget"), post(imprint::forget))
+        .route(&below("imprint/correct"), post(imprint::correct))
         .route("/api/spirits/{spirit}/takeover", post(handover::silence))
         .route("/api/spirits/{spirit}/release", post(handover::lift))
         .route("/api/rites", get(rites::list))

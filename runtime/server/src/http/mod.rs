@@ -6,6 +6,8 @@ mod events;
 mod problem;
 #[cfg(feature = "voice-http")]
 mod pulses;
+#[cfg(feature = "inbox-tasks")]
+mod tasks;
 mod webhooks;
 
 use std::{sync::Arc, time::Duration};
@@ -43,6 +45,8 @@ pub fn routes(roster: Roster) -> Router {
         "/spirits/{spirit}/pulses",
         axum::routing::post(pulses::take),
     );
+    #[cfg(feature = "inbox-tasks")]
+    let routes = routes.route("/tasks/{spirit}", axum::routing::post(tasks::take));
     routes
         .fallback(async || Problem::unknown_address())
         .method_not_allowed_fallback(async || Problem::wrong_method())

@@ -60,6 +60,14 @@ impl Problem {
         self
     }
 
+    /// The same, to be tried again in so long: a second at least.
+    #[cfg(feature = "inbox-tasks")]
+    #[must_use]
+    pub fn after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait.max(Duration::from_secs(1)));
+        self
+    }
+
     /// There is no such Spirit or voice. Says nothing of those that there are.
     pub fn unknown_address() -> Self {
         Self::new(

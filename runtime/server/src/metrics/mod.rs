@@ -6,6 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use eywa_weave::{
     SpiritName, VoiceName,
+    observe::Remembered,
     ports::{inbox::Depth, rite::Standing, vigil::Phase},
 };
 use prometheus::{
@@ -82,8 +83,12 @@ struct Families {
     vigils: IntGaugeVec,
     vigil_requests: IntCounterVec,
     rites: IntGaugeVec,
+    imprints: IntCounterVec,
+    imprint_facts: IntCounterVec,
+    imprint_tokens: IntCounterVec,
     takeover_seconds: HistogramVec,
     inbox_pulses: IntGaugeVec,
+    inbox_alarms: IntCounterVec,
     inbox_oldest: GaugeVec,
 }
 
@@ -220,11 +225,31 @@ impl Metrics {
                 "Rites that wait, or that ended within a day, by phase. Every pod of a Spirit sees all of them.",
                 &["spirit", "phase"],
             )?,
+            imprints: counters(
+                "eywa_imprint_extractions_total",
+                "Finished conversations that facts about a person were drawn from, or were to be, by how that went.",
+                &["spirit", "outcome"],
+            )?,
+            imprint_facts: counters(
+                "eywa_imprint_facts_total",
+                "Facts about people that were drawn from conversations: learnt, forgotten since they hold no longer, or refused since they are no facts.",
+                &["spirit", "change"],
+            )?,
+            imprint_tokens: counters(
+                "eywa_imprint_tokens_total",
+                "Tokens of the model that drew facts from conversations; no session's budget is charged for them.",
+                &["spirit", "type"],
+            )?,
             takeover_seconds: histograms(
                 "eywa_vigil_takeover_seconds",
                 "From seeing that a human takes over to the Vigil being Active.",
                 &["spirit"],
                 &STAGE_SECONDS,
+            )?,
+            inbox_alarms: counters(
+                "eywa_inbox_alarms_total",
+                "Alarms of accepted Pulses at Cloud Tasks, by what became of them.",
+                &["spirit", "outcome"],
             )?,
             inbox_pulses: gauges(
                 "eywa_inbox_pulses",
@@ -301,6 +326,12 @@ impl Metrics {
         }
     }
 
+    /// Something became of an alarm of one of the Spirit's Pulses.
+    pub fn alarm(&self, spirit: &SpiritName, outcome: &str) {
+        let labels = [spirit.as_str(), outcome];
+        self.0.inbox_alarms.with_label_values(&labels).inc();
+    }
+
     /// A Vigil of the Spirit went from one phase to another; it came or went where one is absent.
     pub fn vigil_moved(&self, spirit: &SpiritName, from: Option<Phase>, to: Option<Phase>) {
         for (phase, step) in [(from, -1), (to, 1)] {
@@ -320,6 +351,22 @@ impl Metrics {
                 .rites
                 .with_label_values(&[spirit.as_str(), standing.as_str()])
                 .set(counts.get(&standing).copied().unwrap_or_default());
+        }
+    }
+
+    /// The Spirit draws facts from conversations: its series begin with zero.
+    pub fn remembers(&self, spirit: &SpiritName) {
+        for outcome in Remembered::ALL {
+            let labels = [spirit.as_str(), outcome.as_str()];
+            self.0.imprints.with_label_values(&labels);
+        }
+        for change in ["learnt", "forgotten", "refused"] {
+            let labels = [spirit.as_str(), change];
+            self.0.imprint_facts.with_label_values(&labels);
+        }
+        for kind in ["input", "output"] {
+            let labels = [spirit.as_str(), kind];
+            self.0.imprint_tokens.with_label_values(&labels);
         }
     }
 

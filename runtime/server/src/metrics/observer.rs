@@ -231,6 +231,33 @@ impl Observer for SpiritObserver {
                 .oracles_open
                 .with_label_values(&[provider, model])
                 .set(open.into()),
+            Event::Imprint {
+                spirit,
+                outcome,
+                learnt,
+                forgotten,
+                refused,
+                usage,
+            } => {
+                let families = &self.metrics.0;
+                let spirit = spirit.as_str();
+                let outcome = [spirit, outcome.as_str()];
+                families.imprints.with_label_values(&outcome).inc();
+                for (change, facts) in [
+                    ("learnt", learnt),
+                    ("forgotten", forgotten),
+                    ("refused", refused),
+                ] {
+                    let labels = [spirit, change];
+                    let series = families.imprint_facts.with_label_values(&labels);
+                    series.inc_by(u64::try_from(facts).unwrap_or_default());
+                }
+                for (kind, tokens) in [("input", usage.input), ("output", usage.output)] {
+                    let labels = [spirit, kind];
+                    let series = families.imprint_tokens.with_label_values(&labels);
+                    series.inc_by(tokens);
+                }
+            }
             Event::Summoned { cause, .. } => self.summoned[place(&Cause::ALL, &cause)].inc(),
             Event::Voice { voice, outcome, .. } => {
                 if let Some(series) = self.voices.get(voice) {

@@ -183,3 +183,41 @@ fn a_vigil_is_counted_in_one_phase_at_a_time() {
         "{text}"
     );
 }
+
+#[test]
+fn what_is_drawn_from_conversations_is_counted_from_zero() {
+    use eywa_weave::observe::Remembered;
+
+    let (metrics, spirit, voice) = barista();
+    let observer = metrics.observer(&spirit, [&voice]);
+    assert!(!metrics.render().unwrap().contains("eywa_imprint"));
+    metrics.remembers(&spirit);
+    let zero = metrics.render().unwrap();
+    assert!(
+        zero.contains(r#"eywa_imprint_extractions_total{outcome="given_up",spirit="barista"} 0"#),
+        "{zero}"
+    );
+    observer.observe(Event::Imprint {
+        spirit: &spirit,
+        outcome: Remembered::Learnt,
+        learnt: 2,
+        forgotten: 1,
+        refused: 3,
+        usage: Usage {
+            input: 40,
+            output: 7,
+            ..Usage::default()
+        },
+    });
+    let text = metrics.render().unwrap();
+    for line in [
+        r#"eywa_imprint_extractions_total{outcome="learnt",spirit="barista"} 1"#,
+        r#"eywa_imprint_facts_total{change="learnt",spirit="barista"} 2"#,
+        r#"eywa_imprint_facts_total{change="forgotten",spirit="barista"} 1"#,
+        r#"eywa_imprint_facts_total{change="refused",spirit="barista"} 3"#,
+        r#"eywa_imprint_tokens_total{spirit="barista",type="input"} 40"#,
+        r#"eywa_imprint_tokens_total{spirit="barista",type="output"} 7"#,
+    ] {
+        assert!(text.contains(line), "{line} is missing of:\n{text}");
+    }
+}

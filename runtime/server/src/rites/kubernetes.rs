@@ -3,25 +3,24 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use eywa_crds::{Rite as RiteObject, Spirit, rite::RiteStatus};
+use eywa_crds::{Rite as RiteObject, rite::RiteStatus};
 use eywa_weave::SpiritName;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::{Api, Client, Resource as _};
-use tokio::sync::{OnceCell, mpsc};
-use tracing::debug;
+use kube::{Api, Client};
+use tokio::sync::mpsc;
 
 use super::ledger::{Made, RiteObjects};
-use crate::vigils::{
-    Change, ObjectsError, Published,
-    kubernetes::{delete, follow, in_time, making, publish, unreachable},
+use crate::{
+    owner::Owner,
+    vigils::{
+        Change, ObjectsError, Published,
+        kubernetes::{delete, follow, in_time, making, publish, unreachable},
+    },
 };
 
 /// The Rite objects of one namespace.
 pub struct ClusterRites {
     api: Api<RiteObject>,
-    spirits: Api<Spirit>,
-    /// The uid of the Spirit, once it is known.
-    owner: OnceCell<String>,
+    owner: Owner,
 }
 
 impl ClusterRites {
@@ -29,8 +28,7 @@ impl ClusterRites {
     pub fn new(client: Client, namespace: &str) -> Self {
         Self {
             api: Api::namespaced(client.clone(), namespace),
-            spirits: Api::namespaced(client, namespace),
-            owner: OnceCell::new(),
+            owner: Owner::new(client, namespace),
         }
     }
 
@@ -39,36 +37,14 @@ impl ClusterRites {
     pub fn follow(self: &Arc<Self>, spirit: &SpiritName) -> mpsc::Receiver<Change<RiteObject>> {
         follow(self.api.clone(), spirit)
     }
-
-    /// The object as it goes with its Spirit. Where that cannot be read, it stays by itself.
-    async fn owned(&self, object: &RiteObject) -> RiteObject {
-        let name = &object.spec.spirit_ref.name;
-        let uid = self.owner.get_or_try_init(async || {
-            let spirit = in_time(self.spirits.get(name)).await?;
-            let uid = spirit.map_err(unreachable)?.metadata.uid;
-            uid.ok_or_else(|| ObjectsError(format!("the Spirit {name} has no uid")))
-        });
-        let mut object = object.clone();
-        match uid.await {
-            Ok(uid) => {
-                object.metadata.owner_references = Some(vec![OwnerReference {
-                    api_version: Spirit::api_version(&()).into_owned(),
-                    kind: Spirit::kind(&()).into_owned(),
-                    name: object.spec.spirit_ref.name.clone(),
-                    uid: uid.clone(),
-                    ..OwnerReference::default()
-                }]);
-            }
-            Err(error) => debug!(%error, "a Rite's object has no owner"),
-        }
-        object
-    }
 }
 
 #[async_trait]
 impl RiteObjects for ClusterRites {
     async fn make(&self, object: &RiteObject) -> Result<Made, ObjectsError> {
-        let object = self.owned(object).await;
+        let mut object = object.clone();
+        let spirit = object.spec.spirit_ref.name.clone();
+        object.metadata.owner_references = self.owner.reference(&spirit).await;
         match in_time(self.api.create(&making(), &object)).await? {
             Ok(_) => Ok(Made::There),
             Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(Made::There),

@@ -20,6 +20,8 @@ use serde_json::json;
 use tokio::{sync::mpsc, time::timeout};
 use tracing::warn;
 
+use crate::owner::Owner;
+
 use super::rota::{Announcement, Change, ObjectsError, Published, VigilObjects};
 
 /// Who the runtime is to server-side apply.
@@ -32,6 +34,7 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(10);
 /// The Vigil objects of one namespace.
 pub struct ClusterVigils {
     api: Api<Vigil>,
+    owner: Owner,
     client: Client,
 }
 
@@ -40,6 +43,7 @@ impl ClusterVigils {
     pub fn new(client: Client, namespace: &str) -> Self {
         Self {
             api: Api::namespaced(client.clone(), namespace),
+            owner: Owner::new(client.clone(), namespace),
             client,
         }
     }
@@ -106,7 +110,10 @@ impl VigilObjects for ClusterVigils {
     }
 
     async fn make(&self, vigil: &Vigil) -> Result<(), ObjectsError> {
-        match in_time(self.api.create(&making(), vigil)).await? {
+        let mut vigil = vigil.clone();
+        let spirit = vigil.spec.spirit_ref.name.clone();
+        vigil.metadata.owner_references = self.owner.reference(&spirit).await;
+        match in_time(self.api.create(&making(), &vigil)).await? {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(()),
             // Such as a session whose name is too long for an object: it is on the desk all the same.

@@ -47,11 +47,11 @@ pub(super) fn actions(
     if spirit.memory.remember {
         actions.push(Arc::new(Remember::new().map_err(invalid)?));
     }
-    let others: Vec<SpiritName> = config
+    let others: Vec<(SpiritName, String)> = config
         .spirits
         .keys()
         .filter(|other| **other != spirit.name)
-        .map(|other| other.as_str().into())
+        .map(|other| (other.as_str().into(), descriptions(config, other)))
         .collect();
     let switches = front
         .pathfinder
@@ -61,6 +61,21 @@ pub(super) fn actions(
         actions.push(Arc::new(SwitchSpirit::new(&others).map_err(invalid)?));
     }
     Ok(actions)
+}
+
+/// What the routes to a Spirit say that it is for, whoever's routes they are.
+fn descriptions(config: &RuntimeConfig, of: &str) -> String {
+    let pathfinders = config
+        .spirits
+        .values()
+        .filter_map(|spirit| spirit.pathfinder.as_ref());
+    let mut descriptions: Vec<&str> = pathfinders
+        .flat_map(|pathfinder| &pathfinder.routes)
+        .filter(|route| route.spirit == of)
+        .filter_map(|route| route.description.as_deref())
+        .collect();
+    descriptions.dedup();
+    descriptions.join(" ")
 }
 
 /// Who is told of what happens with the Spirit's conversations.

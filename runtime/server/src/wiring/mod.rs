@@ -2,7 +2,11 @@
 
 mod calling;
 mod error;
+mod google;
+mod imprint;
+pub mod lore;
 mod oracles;
+mod pathfinder;
 mod spirits;
 mod stores;
 mod tools;
@@ -10,9 +14,8 @@ mod voices;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use eywa_adapters::pathfinder::RulesPathfinder;
 use eywa_crds::{
-    runtime_config::{CompiledSpirit, RuntimeConfig},
+    runtime_config::RuntimeConfig,
     spirit::{BondSettings as BondSpec, WhenBusy as BusySpec},
 };
 use eywa_guard::GuardedClient;
@@ -42,6 +45,8 @@ pub struct Shared {
     pub client: GuardedClient,
     /// Counts.
     pub metrics: Metrics,
+    /// Gives the Lore that is kept in this process, where it may be.
+    pub lore: Option<lore::EmbeddedLore>,
 }
 
 impl Shared {
@@ -50,7 +55,15 @@ impl Shared {
         Self {
             client: GuardedClient::new(Arc::new(network)),
             metrics,
+            lore: None,
         }
+    }
+
+    /// With Lore that is kept in this process.
+    #[must_use]
+    pub fn with_lore(mut self, lore: lore::EmbeddedLore) -> Self {
+        self.lore = Some(lore);
+        self
     }
 }
 
@@ -97,6 +110,11 @@ pub fn wire(
         .front()
         .ok_or_else(|| WireError::no_front(&config.front))?;
     let name = SpiritName::from(front.name.as_str());
+    let stores = google::attachments(config, secrets, stores, shared)?;
+    #[cfg(feature = "inbox-tasks")]
+    let (stores, pushes) = google::tasks(config, front, secrets, stores, shared)?;
+    #[cfg(not(feature = "inbox-tasks"))]
+    google::no_tasks(config)?;
     let voices = voices::wire(front, secrets, &stores.contacts, shared)?;
     let named: Vec<VoiceName> = voices.all.iter().map(|(name, _)| name.clone()).collect();
     let notes = Notes::default();
@@ -107,6 +125,8 @@ pub fn wire(
         vigil: Arc::clone(&vigil) as _,
         ..stores.clone()
     };
+    let (remembering, mut scouting) =
+        imprint::wire(front, secrets, &stores.imprint, shared)?.unzip();
     let mut weave = WeaveBuilder::new(name.clone())
         .bond(stores.bond)
         .inbox(Arc::clone(&stores.inbox))
@@ -117,6 +137,7 @@ pub fn wire(
         .vigil(Arc::clone(&vigil) as _)
         .attachments(stores.attachments)
         .contacts(stores.contacts)
+        .imprint(stores.imprint)
         .bond_settings(bond(&front.bond))
         .calling(calling::wire(front)?)
         .observer(Arc::new(Watched::new(
@@ -135,9 +156,16 @@ pub fn wire(
         wired
             .actions
             .extend(calling::actions(config, front, spirit)?);
+        if wired.name == name {
+            wired.scouts.splice(0..0, scouting.take());
+        }
         weave = weave.spirit(wired);
     }
-    if let Some(pathfinder) = pathfinder(front)? {
+    if let Some(remembering) = remembering {
+        shared.metrics.remembers(&name);
+        weave = weave.remembering(remembering);
+    }
+    if let Some(pathfinder) = pathfinder::wire(config, front, secrets, shared)? {
         weave = weave.pathfinder(Arc::new(pathfinder));
     }
     let all: BTreeMap<VoiceName, Arc<dyn Voice>> = voices.all.into_iter().collect();
@@ -149,6 +177,8 @@ pub fn wire(
         #[cfg(feature = "voice-http")]
         pulse_timeout: front.limits.pulse_timeout.as_std(),
         inbox: stores.inbox,
+        #[cfg(feature = "inbox-tasks")]
+        pushes,
         #[cfg(feature = "desk")]
         stores: shown,
         known_depth: tokio::sync::Mutex::default(),
@@ -163,20 +193,6 @@ pub fn wire(
         notes,
         metrics: shared.metrics.clone(),
     })
-}
-
-fn pathfinder(front: &CompiledSpirit) -> Result<Option<RulesPathfinder>, WireError> {
-    let Some(settings) = &front.pathfinder else {
-        return Ok(None);
-    };
-    let rules = settings
-        .routes
-        .iter()
-        .map(|route| (route.when.as_str(), SpiritName::from(route.spirit.as_str())));
-    let name = SpiritName::from(front.name.as_str());
-    RulesPathfinder::new(name, rules, settings.sticky)
-        .map(Some)
-        .map_err(|reason| WireError::invalid(&front.name, "pathfinder.routes", reason))
 }
 
 fn bond(spec: &BondSpec) -> BondSettings {

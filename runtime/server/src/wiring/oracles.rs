@@ -41,30 +41,38 @@ pub(super) fn wire(
     secrets: &dyn Secrets,
     shared: &Shared,
 ) -> Result<Vec<Asking>, WireError> {
-    let asking = |oracle: &CompiledOracle| {
-        let (asked, timeout) = (oracle.asked(), oracle.timeout().as_std());
-        let oracle = match oracle {
-            CompiledOracle::Anthropic(config) => anthropic(spirit, config, secrets, shared),
-            CompiledOracle::Bedrock(config) => bedrock(spirit, config, secrets, shared),
-            CompiledOracle::Gemini(config) => gemini(spirit, config, secrets, shared),
-            CompiledOracle::Vertexai(config) => vertexai(spirit, config, secrets, shared),
-            CompiledOracle::Openai(config) => openai(spirit, config, secrets, shared),
-            CompiledOracle::Scripted(config) => scripted(spirit, config),
-        };
-        Ok(Asking {
-            oracle: oracle?,
-            temperature: asked.temperature,
-            max_tokens: asked.max_tokens,
-            effort: asked.effort.map(|effort| match effort {
-                EffortSpec::Low => Effort::Low,
-                EffortSpec::Medium => Effort::Medium,
-                EffortSpec::High => Effort::High,
-            }),
-            timeout,
-            breaker: Breaker::default(),
-        })
-    };
+    let asking = |oracle| asking(spirit, oracle, secrets, shared);
     spirit.oracles.iter().map(asking).collect()
+}
+
+/// One Oracle of a Spirit, and how it is asked.
+pub(super) fn asking(
+    spirit: &CompiledSpirit,
+    oracle: &CompiledOracle,
+    secrets: &dyn Secrets,
+    shared: &Shared,
+) -> Result<Asking, WireError> {
+    let (asked, timeout) = (oracle.asked(), oracle.timeout().as_std());
+    let oracle = match oracle {
+        CompiledOracle::Anthropic(config) => anthropic(spirit, config, secrets, shared),
+        CompiledOracle::Bedrock(config) => bedrock(spirit, config, secrets, shared),
+        CompiledOracle::Gemini(config) => gemini(spirit, config, secrets, shared),
+        CompiledOracle::Vertexai(config) => vertexai(spirit, config, secrets, shared),
+        CompiledOracle::Openai(config) => openai(spirit, config, secrets, shared),
+        CompiledOracle::Scripted(config) => scripted(spirit, config),
+    };
+    Ok(Asking {
+        oracle: oracle?,
+        temperature: asked.temperature,
+        max_tokens: asked.max_tokens,
+        effort: asked.effort.map(|effort| match effort {
+            EffortSpec::Low => Effort::Low,
+            EffortSpec::Medium => Effort::Medium,
+            EffortSpec::High => Effort::High,
+        }),
+        timeout,
+        breaker: Breaker::default(),
+    })
 }
 
 #[cfg(any(

@@ -9,7 +9,7 @@ use eywa_weave::{
     spirit::{Limits, RiteRule, Spirit},
 };
 
-use super::{Shared, WireError, oracles, tools};
+use super::{Shared, WireError, lore, oracles, tools};
 use crate::secrets::Secrets;
 
 pub(super) fn wire(
@@ -20,12 +20,14 @@ pub(super) fn wire(
 ) -> Result<Spirit, WireError> {
     let persona = TemplatePersona::parse(&spirit.persona)
         .map_err(|reason| WireError::invalid(&spirit.name, "persona", reason))?;
+    let mut scouts = tools::scouts(spirit, secrets, shared)?;
+    scouts.extend(lore::scout(spirit, secrets, shared)?);
     Ok(Spirit {
         name: SpiritName::from(spirit.name.as_str()),
         generation: generation(spirit),
         persona: Arc::new(persona),
         oracles: oracles::wire(spirit, secrets, shared)?,
-        scouts: tools::scouts(spirit, secrets, shared)?,
+        scouts,
         actions: tools::actions(spirit, secrets, shared)?,
         conduits: conduits.of(spirit, secrets, shared)?,
         rites: spirit.rites.iter().map(rite).collect(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use eywa_weave::ports::{
-    Attachments, Bond, Chronicle, Contacts, Echoes, Inbox, Memory, Rites, Vigil,
+    Attachments, Bond, Chronicle, Contacts, Echoes, Imprint, Inbox, Memory, Rites, Vigil,
 };
 
 /// The stores of one front Spirit. Each keeps that Spirit's state alone.
@@ -27,6 +27,8 @@ pub struct Stores {
     pub attachments: Arc<dyn Attachments>,
     /// Knows people by all of their ids.
     pub contacts: Arc<dyn Contacts>,
+    /// Keeps what is known of people.
+    pub imprint: Arc<dyn Imprint>,
 }
 
 #[cfg(feature = "stores-redis")]
@@ -45,6 +47,7 @@ impl Stores {
             chronicle::RedisChronicle,
             contacts::RedisContacts,
             echoes::RedisEchoes,
+            imprint::RedisImprint,
             inbox::RedisInbox,
             memory::RedisMemory,
             redis::{Redis, Scope},
@@ -54,7 +57,10 @@ impl Stores {
         use eywa_crds::runtime_config::{RedisUrls, StoresConfig};
         use secrecy::{ExposeSecret, SecretString};
 
-        let StoresConfig::Redis { urls, ca, mongo } = &config.stores else {
+        let StoresConfig::Redis {
+            urls, ca, mongo, ..
+        } = &config.stores
+        else {
             let reason =
                 "embedded stores are for one process, `eywa up`; a runtime pod needs Redis";
             return Err(super::WireError::invalid(&config.front, "stores", reason));
@@ -92,6 +98,7 @@ impl Stores {
             rites: Arc::new(RedisRites::new(redis.clone())),
             attachments: Arc::new(RedisAttachments::new(redis.clone())),
             contacts: Arc::new(RedisContacts::new(redis.clone())),
+            imprint: Arc::new(RedisImprint::new(redis.clone())),
             vigil: Arc::new(RedisVigil::new(redis)),
         };
         match mongo {

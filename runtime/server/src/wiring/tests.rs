@@ -51,6 +51,7 @@ fn stores() -> Stores {
         rites: Arc::new(eywa_adapters::rite::InMemoryRites::new()),
         attachments: Arc::new(eywa_adapters::attachments::InMemoryAttachments::new()),
         contacts: Arc::new(eywa_adapters::contacts::InMemoryContacts::new()),
+        imprint: Arc::new(eywa_adapters::imprint::InMemoryImprint::new()),
         vigil: Arc::new(eywa_adapters::vigil::InMemoryVigil::new()),
     }
 }
@@ -190,5 +191,84 @@ fn oracles_of_clouds_are_wired_and_unsound_credentials_are_named_and_not_quoted(
         let error = wired_with_oracle(&oracle).err().unwrap().to_string();
         assert!(error.contains("oracle.credentials"), "{error}");
         assert!(!error.contains("not-a-real-key-at-all"), "{error}");
+    }
+}
+
+#[cfg(feature = "voice-http")]
+#[test]
+fn an_imprint_is_wired_where_it_is_enabled_and_its_feature_is() {
+    let scripted = "{provider: scripted, script: {rules: [{reply: {text: hello}}]}}";
+    assert!(
+        cfg!(not(feature = "oracle-scripted")) || {
+            let wired = wired_with_oracle(scripted).ok().unwrap();
+            wired.serving.weave.remembering().is_none()
+        }
+    );
+    let key = "apiKey: {secretRef: {name: model, key: key}}";
+    for own in [
+        "".to_owned(),
+        format!(", oracle: {{provider: openai, model: m, {key}}}"),
+    ] {
+        let text =
+            format!("{scripted}\n  imprint: {{enabled: true, maxFacts: 7, after: 20s{own}}}");
+        let built_in = cfg!(all(feature = "oracle-scripted", feature = "scout-imprint"))
+            && (own.is_empty() || cfg!(feature = "oracle-openai"));
+        match wired_with_oracle(&text) {
+            Ok(wired) => {
+                assert!(built_in);
+                let remembering = wired.serving.weave.remembering().unwrap();
+                assert_eq!(remembering.keeping.most, 7);
+                assert_eq!(remembering.after, Duration::from_secs(20));
+                assert_eq!(remembering.oracles.len(), usize::from(!own.is_empty()));
+            }
+            Err(error) => {
+                let error = error.to_string();
+                assert!(!built_in && error.contains("barista"), "{error}");
+            }
+        }
+    }
+}
+
+#[cfg(feature = "voice-http")]
+#[test]
+fn tools_and_a_pathfinder_are_wired_where_their_features_are_and_named_with_them_where_not() {
+    let scripted = "{provider: scripted, script: {rules: [{reply: {text: hello}}]}}";
+    for (fields, features) in [
+        (
+            "scouts: [{name: hours, text: 'Today is {{ now.weekday }}.'}]",
+            vec![("scout-fixed", cfg!(feature = "scout-fixed"))],
+        ),
+        (
+            "scouts: [{name: crm, http: {url: https://crm.example/, headers: [{name: x, value: '{{ text }}'}], \
+             pick: {a: /a}, cache: 5m}}]",
+            vec![("scout-http", cfg!(feature = "scout-http"))],
+        ),
+        (
+            "actions: [{name: order, description: Orders., http: {url: https://shop.example/, query: {a: '{{ voice }}'}, \
+             body: {b: '{{ arguments.b }}'}, idempotencyKey: X-Id, retries: 2, maxResponse: 4096}}]",
+            vec![("action-http", cfg!(feature = "action-http"))],
+        ),
+        (
+            "pathfinder: {routes: [{spirit: barista, when: voice == 'web', description: Coffee.}], \
+             oracle: {provider: scripted, script: {rules: [{reply: {text: barista}}]}}, reconsider: true}",
+            vec![("pathfinder-oracle", cfg!(feature = "pathfinder-oracle"))],
+        ),
+    ] {
+        let missing = features
+            .into_iter()
+            .chain([("oracle-scripted", cfg!(feature = "oracle-scripted"))])
+            .find(|(_, built_in)| !built_in);
+        let wired = wired_with_oracle(&format!("{scripted}\n  {fields}"));
+        let error = wired.err().map(|error| error.to_string());
+        match (missing, error) {
+            (None, None) => {}
+            (Some((feature, _)), Some(error)) => {
+                assert!(
+                    error.contains(feature) || error.contains("oracle-scripted"),
+                    "{error}"
+                );
+            }
+            (missing, error) => panic!("{fields}: {missing:?}, {error:?}"),
+        }
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use eywa_adapters::condition::CelCondition;
-use eywa_crds::runtime_config::{CompiledAction, CompiledConduit, CompiledScout, CompiledSpirit};
+use eywa_crds::runtime_config::{
+    CompiledAction, CompiledConduit, CompiledHttpScout, CompiledScout, CompiledSpirit, ScoutSource,
+};
 use eywa_weave::{
     ports::{Action, Conduit, Scout},
     spirit::{Condition, Scouting},
@@ -73,37 +75,95 @@ fn headers(
         .map_err(|reason| WireError::invalid(&spirit.name, field, reason))
 }
 
-#[cfg(feature = "scout-http")]
 fn scout(
     spirit: &CompiledSpirit,
     config: &CompiledScout,
     secrets: &dyn Secrets,
     shared: &Shared,
 ) -> Result<Arc<dyn Scout>, WireError> {
-    use eywa_adapters::scout::{HttpScout, HttpScoutSettings};
+    match &config.source {
+        ScoutSource::Http(http) => http_scout(spirit, config, http, secrets, shared),
+        ScoutSource::Text(text) => fixed_scout(spirit, config, text),
+    }
+}
 
+#[cfg(feature = "scout-fixed")]
+fn fixed_scout(
+    spirit: &CompiledSpirit,
+    config: &CompiledScout,
+    text: &str,
+) -> Result<Arc<dyn Scout>, WireError> {
+    use eywa_adapters::scout::FixedScout;
+
+    let name = spirit.name.as_str();
+    let scout = FixedScout::new(config.name.as_str(), name.into(), text);
+    let field = || format!("scouts[{}].text", config.name);
+    Ok(Arc::new(scout.map_err(|reason| {
+        WireError::invalid(name, field(), reason)
+    })?))
+}
+
+#[cfg(not(feature = "scout-fixed"))]
+fn fixed_scout(
+    spirit: &CompiledSpirit,
+    _: &CompiledScout,
+    _: &str,
+) -> Result<Arc<dyn Scout>, WireError> {
+    Err(WireError::not_built_in(
+        &spirit.name,
+        "Scouts with a fixed text",
+        "scout-fixed",
+    ))
+}
+
+#[cfg(any(feature = "action-http", feature = "scout-http"))]
+fn templated(
+    headers: &[eywa_crds::spirit::Header],
+    vocabulary: eywa_crds::template::Vocabulary,
+) -> Result<eywa_adapters::requests::TemplatedHeaders, eywa_adapters::requests::InvalidTemplate> {
+    let headers = headers
+        .iter()
+        .map(|header| (header.name.as_str(), header.value.as_str()));
+    eywa_adapters::requests::TemplatedHeaders::parse(headers, vocabulary)
+}
+
+#[cfg(feature = "scout-http")]
+fn http_scout(
+    spirit: &CompiledSpirit,
+    config: &CompiledScout,
+    http: &CompiledHttpScout,
+    secrets: &dyn Secrets,
+    shared: &Shared,
+) -> Result<Arc<dyn Scout>, WireError> {
+    use eywa_adapters::{
+        requests::Pick,
+        scout::{HttpScout, HttpScoutSettings},
+    };
+    use eywa_crds::template::UrlTemplate;
+
+    let field = |field: &str| format!("scouts[{}].http.{field}", config.name);
+    let invalid =
+        |name: &str, reason: String| WireError::invalid(&spirit.name, field(name), reason);
     let settings = HttpScoutSettings {
         name: config.name.clone(),
         spirit: spirit.name.as_str().into(),
-        url: &config.url,
-        headers: headers(
-            spirit,
-            format!("scouts[{}].headersFrom", config.name),
-            &config.headers,
-            secrets,
-        )?,
+        url: UrlTemplate::parse(&http.url, HttpScout::VOCABULARY)
+            .map_err(|reason| invalid("url", reason.to_string()))?,
+        headers: templated(&http.headers, HttpScout::VOCABULARY)
+            .map_err(|reason| invalid("headers", reason.to_string()))?,
+        secrets: headers(spirit, field("headersFrom"), &http.headers_from, secrets)?,
+        pick: Pick::new(http.pick.clone()),
+        cache: http.cache.map(eywa_crds::duration::Duration::as_std),
         timeout: config.timeout.as_std(),
     };
-    let scout = HttpScout::new(settings, shared.client.clone()).map_err(|reason| {
-        WireError::invalid(&spirit.name, format!("scouts[{}].url", config.name), reason)
-    })?;
-    Ok(Arc::new(scout))
+    Ok(Arc::new(HttpScout::new(settings, shared.client.clone())))
 }
 
 #[cfg(not(feature = "scout-http"))]
-fn scout(
+fn http_scout(
     spirit: &CompiledSpirit,
     _: &CompiledScout,
+    _: &CompiledHttpScout,
     _: &dyn Secrets,
     _: &Shared,
 ) -> Result<Arc<dyn Scout>, WireError> {
@@ -121,23 +181,34 @@ fn action(
     secrets: &dyn Secrets,
     shared: &Shared,
 ) -> Result<Arc<dyn Action>, WireError> {
-    use eywa_adapters::action::{HttpAction, HttpActionSettings};
-    use eywa_crds::spirit::HttpMethod;
+    use eywa_adapters::{
+        action::{HttpAction, HttpActionSettings},
+        requests::Pick,
+    };
+    use eywa_crds::{
+        spirit::HttpMethod,
+        template::{JsonTemplate, UrlTemplate},
+    };
     use eywa_weave::tool::{Tool, ToolSpec};
-    use http::Method;
+    use http::{HeaderName, Method};
 
-    let invalid = |field: &str, reason: String| {
-        WireError::invalid(
-            &spirit.name,
-            format!("actions[{}].{field}", config.name),
-            reason,
-        )
+    let field = |field: &str| format!("actions[{}].{field}", config.name);
+    let invalid =
+        |name: &str, reason: String| WireError::invalid(&spirit.name, field(name), reason);
+    let template = |name: &str, template: &Option<_>| {
+        let template = template.as_ref();
+        let parsed = template.map(|template| JsonTemplate::parse(template, HttpAction::VOCABULARY));
+        parsed
+            .transpose()
+            .map_err(|wrong| invalid(name, format!("{}: {}", wrong.field, wrong.error)))
     };
     let spec = ToolSpec {
         name: config.name.clone(),
         description: config.description.clone(),
         parameters: config.parameters.clone().into(),
     };
+    let idempotency_key = config.idempotency_key.as_ref();
+    let idempotency_key = idempotency_key.map(|name| HeaderName::try_from(name.as_str()));
     let settings = HttpActionSettings {
         tool: Tool::new(spec).map_err(|reason| invalid("parameters", reason.to_string()))?,
         spirit: spirit.name.as_str().into(),
@@ -148,18 +219,27 @@ fn action(
             HttpMethod::Patch => Method::PATCH,
             HttpMethod::Delete => Method::DELETE,
         },
-        url: &config.url,
-        headers: headers(
+        url: UrlTemplate::parse(&config.url, HttpAction::VOCABULARY)
+            .map_err(|reason| invalid("http.url", reason.to_string()))?,
+        query: template("http.query", &config.query)?,
+        body: template("http.body", &config.body)?,
+        headers: templated(&config.headers, HttpAction::VOCABULARY)
+            .map_err(|reason| invalid("http.headers", reason.to_string()))?,
+        secrets: headers(
             spirit,
-            format!("actions[{}].headersFrom", config.name),
-            &config.headers,
+            field("http.headersFrom"),
+            &config.headers_from,
             secrets,
         )?,
+        pick: Pick::new(config.pick.clone()),
+        max_response: usize::try_from(config.max_response).unwrap_or(usize::MAX),
+        idempotency_key: idempotency_key
+            .transpose()
+            .map_err(|reason| invalid("http.idempotencyKey", reason.to_string()))?,
+        retries: config.retries,
         timeout: config.timeout.as_std(),
     };
-    let action = HttpAction::new(settings, shared.client.clone())
-        .map_err(|reason| invalid("url", reason.to_string()))?;
-    Ok(Arc::new(action))
+    Ok(Arc::new(HttpAction::new(settings, shared.client.clone())))
 }
 
 #[cfg(not(feature = "action-http"))]
@@ -219,13 +299,24 @@ fn conduit(
     use eywa_adapters::conduit::{McpConduit, mcp::Endpoint};
 
     let field = |field: &str| format!("conduits[{}].{field}", config.name);
-    let endpoint = Endpoint {
-        url: config
-            .url
-            .parse()
-            .map_err(|reason| WireError::invalid(&spirit.name, field("url"), reason))?,
-        headers: headers(spirit, field("headersFrom"), &config.headers, secrets)?,
-    };
+    let url = config
+        .url
+        .parse()
+        .map_err(|reason| WireError::invalid(&spirit.name, field("url"), reason))?;
+    // What is missing is said at the start; what is renewed is read again when the server asks for it.
+    headers(spirit, field("headersFrom"), &config.headers, secrets)?;
+    let (from, secrets) = (config.headers.clone(), secrets.lasting());
+    let endpoint = Endpoint::reading(url, move || {
+        let headers = from.iter().map(|header| {
+            let value = secrets.get(&header.value);
+            Ok((
+                header.name.clone(),
+                value.map_err(|error| error.to_string())?,
+            ))
+        });
+        let headers = headers.collect::<Result<Vec<_>, String>>()?;
+        eywa_adapters::headers::SecretHeaders::new(headers).map_err(|error| error.to_string())
+    });
     let (offers, limit) = (config.clone(), config.timeout.as_std());
     let offers = move |tool: &str| offers.offers(tool);
     Ok(Arc::new(McpConduit::new(

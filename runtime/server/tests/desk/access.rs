@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Everything that needs a token, with the method it is called by.
-const CALLS: [(Method, &str); 14] = [
+const CALLS: [(Method, &str); 17] = [
     (Method::GET, "/api/me"),
     (Method::GET, "/api/conversations"),
     (Method::GET, "/api/conversations/barista/web%2Fana"),
@@ -25,6 +25,15 @@ const CALLS: [(Method, &str); 14] = [
     (
         Method::GET,
         "/api/conversations/barista/web%2Fana/attachments/1/0",
+    ),
+    (Method::GET, "/api/conversations/barista/web%2Fana/imprint"),
+    (
+        Method::POST,
+        "/api/conversations/barista/web%2Fana/imprint/forget",
+    ),
+    (
+        Method::POST,
+        "/api/conversations/barista/web%2Fana/imprint/correct",
     ),
     (Method::POST, "/api/spirits/barista/takeover"),
     (Method::GET, "/api/rites"),

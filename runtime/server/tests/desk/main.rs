@@ -10,6 +10,7 @@ mod access;
 mod conversations;
 mod events;
 mod handover;
+mod imprint;
 mod kubernetes;
 mod office;
 mod rites;

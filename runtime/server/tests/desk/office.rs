@@ -10,14 +10,14 @@ use std::{
 use axum::{Json, Router, extract::State, http::Uri};
 use eywa_adapters::{
     attachments::InMemoryAttachments, bond::InMemoryBond, chronicle::InMemoryChronicle,
-    contacts::InMemoryContacts, echoes::InMemoryEchoes, inbox::InMemoryInbox,
-    memory::InMemoryMemory, rite::InMemoryRites, standard_webhooks::SigningKey,
-    vigil::InMemoryVigil,
+    contacts::InMemoryContacts, echoes::InMemoryEchoes, imprint::InMemoryImprint,
+    inbox::InMemoryInbox, memory::InMemoryMemory, rite::InMemoryRites,
+    standard_webhooks::SigningKey, vigil::InMemoryVigil,
 };
 use eywa_crds::{
     compile::{DefaultStores, Defaults, compile_spirit},
     manifest::Manifests,
-    runtime_config::{RedisUrls, RuntimeConfig, SecretFile, StoresConfig},
+    runtime_config::{CompiledSpirit, RedisUrls, RuntimeConfig, SecretFile, StoresConfig},
 };
 use eywa_guard::Policy;
 use eywa_runtime::{
@@ -94,15 +94,27 @@ impl Office {
             urls: RedisUrls::Plain(redis.url().expose_secret().to_owned()),
             ca: None,
             mongo: None,
+            tasks: None,
+            storage: None,
         };
         let stores = Stores::redis(&config, &secrets).unwrap();
         Self::open(access, stores).await
     }
 
     pub async fn open(access: Arc<dyn Access>, stores: Stores) -> Self {
+        Self::furnished(access, stores, |_| {}).await
+    }
+
+    /// One whose Spirit is not quite as it is written.
+    pub async fn furnished(
+        access: Arc<dyn Access>,
+        stores: Stores,
+        change: impl FnMut(&mut CompiledSpirit),
+    ) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let shop = Shop::open().await;
-        let (config, secrets) = compiled(&shop);
+        let (mut config, secrets) = compiled(&shop);
+        config.spirits.values_mut().for_each(change);
         let shared = Shared::new(network(), Metrics::new().unwrap());
         let wired = wire(&config, &secrets, stores.clone(), &shared).unwrap();
         let (roster, stop) = (Roster::default(), CancellationToken::new());
@@ -236,6 +248,7 @@ pub fn in_memory() -> Stores {
         rites: Arc::new(InMemoryRites::new()),
         attachments: Arc::new(InMemoryAttachments::new()),
         contacts: Arc::new(InMemoryContacts::new()),
+        imprint: Arc::new(InMemoryImprint::new()),
         vigil: Arc::new(InMemoryVigil::new()),
     }
 }

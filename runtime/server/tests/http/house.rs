@@ -35,7 +35,7 @@ use eywa_weave::{
     Pulse, PulseId, StoreError,
     ports::{
         Inbox,
-        inbox::{Acceptance, Delivery, Depth, Speech},
+        inbox::{Acceptance, Delivery, Depth, Due, Speech},
     },
 };
 use hmac::{Hmac, KeyInit, Mac};
@@ -315,6 +315,7 @@ fn stores() -> (Stores, Arc<InMemoryVigil>, Arc<Switched>) {
         rites: Arc::new(eywa_adapters::rite::InMemoryRites::new()),
         attachments: Arc::new(eywa_adapters::attachments::InMemoryAttachments::new()),
         contacts: Arc::new(eywa_adapters::contacts::InMemoryContacts::new()),
+        imprint: Arc::new(eywa_adapters::imprint::InMemoryImprint::new()),
         vigil: Arc::clone(&vigil) as _,
     };
     (stores, vigil, inbox)
@@ -351,6 +352,10 @@ impl Inbox for Switched {
 
     async fn reclaim(&self, most: usize, lease: Duration) -> Result<Vec<Delivery>, StoreError> {
         self.on()?.reclaim(most, lease).await
+    }
+
+    async fn reclaim_one(&self, id: &PulseId, lease: Duration) -> Result<Due, StoreError> {
+        self.on()?.reclaim_one(id, lease).await
     }
 
     async fn claim(&self, ids: &[PulseId], lease: Duration) -> Result<Vec<Delivery>, StoreError> {

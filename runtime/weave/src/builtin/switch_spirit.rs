@@ -1,5 +1,7 @@
 //! Handing a conversation to another Spirit.
 
+use std::fmt::Write as _;
+
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
@@ -15,11 +17,17 @@ use crate::{
 pub struct SwitchSpirit(Tool);
 
 impl SwitchSpirit {
-    /// The Action, for handing over to one of `others`: there is at least one, and the Weave has each.
+    /// The Action, for handing over to one of `others`: there is at least one, and the Weave has each. What each is for may
+    /// be empty.
     ///
     /// # Errors
     /// Never for the schema that stands here.
-    pub fn new(others: &[SpiritName]) -> Result<Self, InvalidSchema> {
+    pub fn new(others: &[(SpiritName, String)]) -> Result<Self, InvalidSchema> {
+        let names: Vec<&SpiritName> = others.iter().map(|(name, _)| name).collect();
+        let mut which = "The agent that goes on.".to_owned();
+        for (name, description) in others.iter().filter(|(_, what)| !what.is_empty()) {
+            let _ = write!(which, " {name}: {description}");
+        }
         Tool::new(ToolSpec {
             name: "switch_spirit".to_owned(),
             description: "Hands this conversation to another agent, which answers from here on, this message included. \
@@ -28,7 +36,7 @@ impl SwitchSpirit {
             parameters: json!({
                 "type": "object",
                 "properties": {
-                    "spirit": {"type": "string", "enum": others, "description": "The agent that goes on."}
+                    "spirit": {"type": "string", "enum": names, "description": which}
                 },
                 "required": ["spirit"],
                 "additionalProperties": false

@@ -58,6 +58,9 @@ pub struct Step {
     pub started_us: u64,
     /// Microseconds that it took.
     pub took_us: u64,
+    /// Where what it found is from: names of documents, no text of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
 }
 
 /// Something that a human did. It holds no message text.
@@ -100,6 +103,15 @@ pub enum DeedKind {
         /// `Approved` or `Denied`.
         decision: String,
     },
+    /// Had facts about the person forgotten.
+    Forgot {
+        /// How many.
+        facts: u64,
+        /// All that there were, and what was still to be drawn from what they had said.
+        all: bool,
+    },
+    /// Corrected a fact about the person.
+    Corrected,
 }
 
 /// Keeps what the Weave did, and what people did, for `trace`, for the desk and for audits.

@@ -9,8 +9,9 @@ use crate::{
     names::{PulseId, UserId, VoiceName},
 };
 
-/// How long an id of a person is remembered after they were last seen by it: longer than their conversation is kept.
-pub const IDS_REMEMBERED: Duration = Duration::from_secs(120 * 24 * 60 * 60);
+/// How long an id of a person is remembered after they were last seen by it: longer than their conversation is kept, and
+/// than a fact about them by default, so that they are who they were for as long as something is known of them.
+pub const IDS_REMEMBERED: Duration = Duration::from_secs(400 * 24 * 60 * 60);
 
 /// How long a message that was sent is remembered: channels tell of it for days.
 pub const MESSAGES_REMEMBERED: Duration = Duration::from_secs(8 * 24 * 60 * 60);

@@ -54,6 +54,17 @@ impl Delivery {
     }
 }
 
+/// What came of asking for one Pulse.
+#[derive(Clone, Debug)]
+pub enum Due {
+    /// Its lease had ended; it is leased to the caller now.
+    Yours(Box<Delivery>),
+    /// Somebody has it, for so long unless they renew.
+    Leased(Duration),
+    /// It is finished, or was never accepted.
+    Gone,
+}
+
 /// How full the Inbox is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
@@ -80,6 +91,10 @@ pub trait Inbox: Send + Sync {
 
     /// Leases to the caller up to `most` Pulses whose lease has ended, oldest first, each with its attempt counted up.
     async fn reclaim(&self, most: usize, lease: Duration) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Leases this Pulse to the caller if its lease has ended, with its attempt counted up. Of many who ask at once, one
+    /// gets it. A lease that runs is never taken from whoever has it.
+    async fn reclaim_one(&self, id: &PulseId, lease: Duration) -> Result<Due, StoreError>;
 
     /// Leases these Pulses to the caller, whoever had them, without counting an attempt: they waited in a Bond's line,
     /// and the caller took them off it. Those that are finished are left out; the order is kept.

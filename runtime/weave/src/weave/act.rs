@@ -19,8 +19,9 @@ use crate::{
 
 /// The most calls of one round that are made; the Oracle may ask for the others again.
 const MOST_CALLS: usize = 16;
-/// The most bytes of a result that the Oracle is shown.
-const LONGEST_RESULT: usize = 64 * 1024;
+/// The most bytes of a result that the Oracle is shown: what an Action may be told to read, and what it says of that.
+/// Adapters bound theirs by themselves, and lower.
+const LONGEST_RESULT: usize = 1024 * 1024 + 1024;
 /// How long a Conduit may take to say what tools it has.
 const LONGEST_LISTING: Duration = Duration::from_secs(5);
 
@@ -101,6 +102,11 @@ impl Toolset {
     /// What the Oracle is told, in the order in which they were given.
     pub(super) fn specs(&self) -> &[Arc<ToolSpec>] {
         &self.specs
+    }
+
+    /// Whether there is a tool of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
     }
 
     /// Whether the call could be made: there is such a tool, and the arguments keep to its schema.

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     observe::{Event, Stage},
     ports::oracle::{Fault, OracleError, Question, Reply, Usage},
-    spirit::{Asking, Spirit},
+    spirit::Asking,
     tool::ToolSpec,
 };
 
@@ -39,7 +39,7 @@ impl Inner {
     #[expect(clippy::too_many_arguments, reason = "each is its own thing")]
     pub(super) async fn ask(
         &self,
-        spirit: &Spirit,
+        oracles: &[Asking],
         system: &str,
         turns: &mut Turns,
         tools: &[Arc<ToolSpec>],
@@ -48,7 +48,7 @@ impl Inner {
         trace: &mut Trace,
     ) -> Result<Reply, Unanswered> {
         let mut last = OracleError::new("eywa", Fault::Malformed, "the Spirit has no Oracle");
-        for asking in &spirit.oracles {
+        for asking in oracles {
             let (mut tries, mut shortened) = (0, false);
             loop {
                 tries += 1;

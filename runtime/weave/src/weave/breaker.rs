@@ -38,7 +38,7 @@ struct State {
 
 /// What a question did to a [`Breaker`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub enum Change {
     /// It is left alone from now on, for so long.
     Opened(Duration),
     /// It answers again.
@@ -46,7 +46,7 @@ pub(super) enum Change {
 }
 
 /// A question that is being asked. Dropped without an end, it counts by how long it took.
-pub(super) struct Asked<'b> {
+pub struct Asked<'b> {
     breaker: &'b Breaker,
     began: Instant,
     ended: bool,
@@ -54,7 +54,10 @@ pub(super) struct Asked<'b> {
 
 impl Breaker {
     /// Lets a question through, which takes at most `timeout`; or says for how long nobody should ask.
-    pub(super) fn ask(&self, timeout: Duration) -> Result<Asked<'_>, Duration> {
+    ///
+    /// # Errors
+    /// That time.
+    pub fn ask(&self, timeout: Duration) -> Result<Asked<'_>, Duration> {
         let mut state = self.state();
         let now = Instant::now();
         if let Some(until) = state.until {
@@ -106,7 +109,7 @@ impl Breaker {
 
 impl Asked<'_> {
     /// It came to this end.
-    pub(super) fn ended(mut self, fault: Option<Fault>) -> Option<Change> {
+    pub fn ended(mut self, fault: Option<Fault>) -> Option<Change> {
         self.ended = true;
         match fault {
             Some(Fault::Overloaded | Fault::TimedOut) => self.breaker.failed(),

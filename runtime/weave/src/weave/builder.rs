@@ -7,11 +7,12 @@ use tokio::sync::watch;
 use super::{Inner, Weave, flight::Flight};
 use crate::{
     handover::Handover,
+    imprint::Remembering,
     names::{SpiritName, VoiceName},
     observe::{Observer, Unobserved},
     ports::{
-        Attachments, Bond, Chronicle, Contacts, Echoes, Herald, Inbox, Memory, Pathfinder, Rites,
-        Vigil, Voice,
+        Attachments, Bond, Chronicle, Contacts, Echoes, Herald, Imprint, Inbox, Memory, Pathfinder,
+        Rites, Vigil, Voice,
     },
     spirit::{BondSettings, Calling, Spirit},
 };
@@ -54,6 +55,8 @@ pub struct WeaveBuilder {
     rites: Option<Arc<dyn Rites>>,
     attachments: Option<Arc<dyn Attachments>>,
     contacts: Option<Arc<dyn Contacts>>,
+    imprint: Option<Arc<dyn Imprint>>,
+    remembering: Option<Remembering>,
     voices: BTreeMap<VoiceName, Arc<dyn Voice>>,
     spirits: BTreeMap<SpiritName, Arc<Spirit>>,
     pathfinder: Option<Arc<dyn Pathfinder>>,
@@ -91,6 +94,8 @@ impl WeaveBuilder {
             rites: None,
             attachments: None,
             contacts: None,
+            imprint: None,
+            remembering: None,
             voices: BTreeMap::new(),
             spirits: BTreeMap::new(),
             pathfinder: None,
@@ -118,6 +123,8 @@ impl WeaveBuilder {
         /// Knows people by all of their ids, and how far messages to them have come. Without it a person with a new id is
         /// a new person.
         contacts: Contacts,
+        /// Keeps what is known of people. Without it there is nothing to list or to forget.
+        imprint: Imprint,
         /// Parks calls until a human decides. Needed where a Spirit has calls that wait for a human's yes.
         rites: Rites,
         /// Picks the Spirit that answers. Without one it is always the Weave's own.
@@ -143,6 +150,13 @@ impl WeaveBuilder {
     #[must_use]
     pub fn herald(mut self, herald: Arc<dyn Herald>) -> Self {
         self.heralds.push(herald);
+        self
+    }
+
+    /// How facts about people are drawn from conversations. They are not, by default; and nowhere without an Imprint.
+    #[must_use]
+    pub fn remembering(mut self, remembering: Remembering) -> Self {
+        self.remembering = Some(remembering);
         self
     }
 
@@ -227,6 +241,8 @@ impl WeaveBuilder {
             rite_changes: watch::Sender::new(0),
             attachments: self.attachments,
             contacts: self.contacts,
+            imprint: self.imprint,
+            remembering: self.remembering,
             name: self.name,
             front,
             voices: self.voices,

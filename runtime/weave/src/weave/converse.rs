@@ -115,10 +115,11 @@ impl Inner {
         };
         let system = system_prompt(persona, &known(&answer.findings, &session.recollection));
         let tools = Toolset::of(spirit, deadline).await;
+        session.turns.fit(|name| tools.has(name));
         for _ in 0..spirit.limits.rounds {
             let reply = match self
                 .ask(
-                    spirit,
+                    &spirit.oracles,
                     &system,
                     &mut session.turns,
                     tools.specs(),
@@ -212,7 +213,13 @@ impl Inner {
         let rounds = spirit.limits.rounds;
         Ok(Err(Ended::new(
             Outcome::Failed,
-            format!("no answer after {rounds} rounds of Actions (limits.rounds)"),
+            match answer.handovers {
+                0 => format!("no answer after {rounds} rounds of Actions (limits.rounds)"),
+                times => format!(
+                    "handed over from Spirit to Spirit {times} times, and no answer after {rounds} more rounds of Actions \
+                     (limits.rounds)"
+                ),
+            },
         )))
     }
 }

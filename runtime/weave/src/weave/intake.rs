@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rand::RngExt as _;
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 use tracing::Instrument as _;
 
 use super::{
@@ -119,7 +122,9 @@ impl Weave {
         for ((pulse, acceptance), airborne) in pulses.into_iter().zip(acceptances).zip(airborne) {
             receipts.push((pulse.id.clone(), acceptance));
             match acceptance {
-                Acceptance::New => self.take_off(Delivery::first(pulse), airborne),
+                Acceptance::New => {
+                    self.take_off(Delivery::first(pulse), airborne);
+                }
                 Acceptance::Duplicate => {
                     let weave = self.clone();
                     tokio::spawn(async move {
@@ -185,13 +190,13 @@ impl Weave {
         self.0.flight.take_off().ok()
     }
 
-    pub(super) fn take_off(&self, delivery: Delivery, airborne: Airborne) {
+    pub(super) fn take_off(&self, delivery: Delivery, airborne: Airborne) -> JoinHandle<()> {
         let weave = self.clone();
         let span = tracing::info_span!("weave", spirit = %self.name(), pulse = %delivery.pulse.id);
         let flight = async move {
             weave.weave(delivery).await;
             drop(airborne);
         };
-        tokio::spawn(flight.instrument(span));
+        tokio::spawn(flight.instrument(span))
     }
 }

@@ -1,7 +1,7 @@
 //! The Weave: the engine that takes each Pulse through the pipeline.
 //!
-//! [`Weave::receive`] takes webhooks in, [`Weave::tend`] takes over what a dead pod has left, and both hand each Pulse to
-//! [`Weave::weave`], which is the pipeline. Every step of it is a file of this folder:
+//! [`Weave::receive`] takes webhooks in, [`Weave::tend`] and [`Weave::wake`] take over what a dead pod has left, and all hand
+//! each Pulse to [`Weave::weave`], which is the pipeline. Every step of it is a file of this folder:
 //!
 //! | step | file | trips to the stores |
 //! |---|---|---|
@@ -9,7 +9,7 @@
 //! | Bond, and Vigil beside it | `turns` | 1 |
 //! | heartbeat, loss of the Bond | `heartbeat` | 1 each third of the TTL |
 //! | Memory and history | `answer` | 1 |
-//! | Scouts | `scouts` | |
+//! | Scouts | `scouts` | 1, where the Spirit remembers people |
 //! | what became of a Rite that is resumed | `rites` | 4, where there is one |
 //! | Pathfinder | `route` | |
 //! | files that came with messages | `attachments` | 1 for each, if an Oracle takes it |
@@ -17,6 +17,8 @@
 //! | what is heard while it is made | `aloud` | 2, and 1 for each second |
 //! | Vigil, again and fenced, then Voice | `speak` | 2 |
 //! | Echoes, Chronicle, Memory; finish and let go | `record` | 2 |
+//!
+//! Off the path of any Pulse, `imprint` draws facts about people from conversations that are finished.
 //!
 //! Requests to different ports that do not depend on one another are made side by side, so that a store which pipelines
 //! answers them in one trip. None of them grows with the length of the conversation.
@@ -36,6 +38,7 @@ mod flight;
 mod heartbeat;
 pub mod history;
 pub mod human;
+mod imprint;
 mod intake;
 mod notices;
 mod quotes;
@@ -46,13 +49,16 @@ mod scouts;
 mod speak;
 mod trace;
 mod turns;
+mod wake;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub use builder::{BuildError, WeaveBuilder};
 pub use human::{HandoverError, ReplyError};
+pub use imprint::CorrectError;
 pub use intake::{Receipt, ReceiveError};
 pub use rites::Decided;
+pub use wake::Woken;
 
 use self::{
     aloud::Aloud,
@@ -66,11 +72,12 @@ use self::{
 use crate::{
     error::StoreError,
     handover::Handover,
+    imprint::Remembering,
     names::{SpiritName, VoiceName},
     observe::Observer,
     ports::{
-        Attachments, Bond, Chronicle, Contacts, Echoes, Inbox, Memory, Pathfinder, Rites, Vigil,
-        Voice, inbox::Delivery, memory::Recollection,
+        Attachments, Bond, Chronicle, Contacts, Echoes, Imprint, Inbox, Memory, Pathfinder, Rites,
+        Vigil, Voice, inbox::Delivery, memory::Recollection,
     },
     pulse::Outcome,
     spirit::{BondSettings, Calling, Spirit},
@@ -94,6 +101,8 @@ struct Inner {
     rite_changes: tokio::sync::watch::Sender<u64>,
     attachments: Option<Arc<dyn Attachments>>,
     contacts: Option<Arc<dyn Contacts>>,
+    imprint: Option<Arc<dyn Imprint>>,
+    remembering: Option<Remembering>,
     voices: BTreeMap<VoiceName, Arc<dyn Voice>>,
     front: Arc<Spirit>,
     spirits: BTreeMap<SpiritName, Arc<Spirit>>,
@@ -216,7 +225,7 @@ impl Inner {
         let attending = self.attend(voice, answer.pulse());
         let mut spirit = match answer.resumes() {
             Some(asked) => self.spirits.get(asked).unwrap_or(&self.front),
-            None => self.find_out(answer, &mut session, trace).await,
+            None => self.find_out(answer, &mut session, trace).await?,
         };
         answer.aloud = Aloud::begin(voice.as_ref(), answer.pulse(), holding);
         let key = answer.pulse().session.clone();
@@ -251,13 +260,13 @@ impl Inner {
         answer: &mut Answer<'_>,
         session: &mut Session,
         trace: &mut Trace,
-    ) -> &Spirit {
+    ) -> Result<&Spirit, Stopped> {
         self.scout(&self.front.scouts, answer, session, trace).await;
-        let spirit = self.route(answer, session, trace).await;
+        let spirit = self.route(answer, session, trace).await?;
         if spirit.name != self.name {
             self.scout(&spirit.scouts, answer, session, trace).await;
         }
-        spirit
+        Ok(spirit)
     }
 
     fn trace(&self) -> Trace {

@@ -10,6 +10,7 @@ use super::{Ended, Inner, Stopped, answer::Answer, trace::Trace, turns::Holding}
 use crate::{
     echo::{Echo, EchoBody, Finding},
     error::StoreError,
+    imprint,
     names::{PulseId, SpiritName},
     observe::Event,
     ports::{
@@ -68,7 +69,10 @@ impl Inner {
         }) = echoes.last_mut()
         {
             let found = answer.findings.iter();
-            findings.extend(found.map(|(scout, text)| Finding::new(scout, text)));
+            findings.extend(found.map(|(scout, text)| match scout.as_str() {
+                imprint::SCOUT => Finding::new(scout, imprint::KEPT_ELSEWHERE),
+                _ => Finding::new(scout, text),
+            }));
         }
         echoes.extend_from_slice(&answer.echoes);
         let mut tries = Tries::new();

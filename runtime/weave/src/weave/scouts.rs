@@ -29,8 +29,9 @@ impl Inner {
         for scouting in scouts {
             let name = scouting.scout.name();
             let began = Instant::now();
-            let outcome = self.harvest(scouting, answer, session).await;
+            let (outcome, sources) = self.harvest(scouting, answer, session).await;
             trace.stage(Stage::Scout, name, outcome, began);
+            trace.found(name, sources);
             self.observer.observe(Event::Scout {
                 spirit: &self.name,
                 scout: name,
@@ -44,7 +45,8 @@ impl Inner {
         scouting: &Scouting,
         answer: &mut Answer<'_>,
         session: &Session,
-    ) -> &'static str {
+    ) -> (&'static str, Vec<String>) {
+        let without = |outcome| (outcome, Vec::new());
         let name = scouting.scout.name();
         if let Some(condition) = &scouting.when {
             let facts = Facts {
@@ -54,10 +56,10 @@ impl Inner {
             };
             match condition.holds(facts) {
                 Ok(true) => {}
-                Ok(false) => return "skipped",
+                Ok(false) => return without("skipped"),
                 Err(error) => {
                     tracing::warn!(scout = name, %error, "a Scout's condition failed; going on without it");
-                    return "error";
+                    return without("error");
                 }
             }
         }
@@ -67,21 +69,21 @@ impl Inner {
         )
         .await
         {
-            Ok(Ok(harvest)) if harvest.text.is_empty() => "nothing",
+            Ok(Ok(harvest)) if harvest.text.is_empty() => without("nothing"),
             Ok(Ok(mut harvest)) => {
                 harvest
                     .text
                     .truncate(harvest.text.floor_char_boundary(LONGEST_FINDING));
                 answer.findings.push((name.to_owned(), harvest.text));
-                "found"
+                ("found", harvest.sources)
             }
             Ok(Err(error)) => {
                 tracing::warn!(scout = name, %error, "a Scout failed; going on without it");
-                "error"
+                without("error")
             }
             Err(_) => {
                 tracing::warn!(scout = name, timeout = ?scouting.timeout, "a Scout took too long; going on without it");
-                "timeout"
+                without("timeout")
             }
         }
     }

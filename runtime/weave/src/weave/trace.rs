@@ -13,6 +13,10 @@ use crate::{
 /// Steps beyond these are left out of a Chronicle entry.
 const MOST_STEPS: usize = 200;
 
+/// The most sources of one step, and the most bytes of each.
+const MOST_SOURCES: usize = 50;
+const LONGEST_SOURCE: usize = 256;
+
 pub(super) struct Trace {
     spirit: SpiritName,
     observer: Arc<dyn Observer>,
@@ -56,7 +60,19 @@ impl Trace {
                 outcome: outcome.to_owned(),
                 started_us: micros(began.saturating_duration_since(self.started)),
                 took_us: micros(took),
+                sources: Vec::new(),
             });
+        }
+    }
+
+    /// The step that was just added found something, and this is where it is from.
+    pub(super) fn found(&mut self, name: &str, mut sources: Vec<String>) {
+        sources.truncate(MOST_SOURCES);
+        for source in &mut sources {
+            source.truncate(source.floor_char_boundary(LONGEST_SOURCE));
+        }
+        if let Some(step) = self.steps.last_mut().filter(|step| step.name == name) {
+            step.sources = sources;
         }
     }
 

@@ -16,9 +16,12 @@ pub enum ConnectError {
     /// The Conduit's URL, or what its host resolves to, is not where requests may go.
     #[error(transparent)]
     AddressNotAllowed(Refusal),
-    /// The server refuses the headers of the Conduit.
+    /// The server refuses the headers of the Conduit. The text is the status, and the server's challenge if it has one.
     #[error("the server refuses the credentials ({0}); check headersFrom and its Secrets")]
     Unauthorized(String),
+    /// The headers of the Conduit cannot be had.
+    #[error("the headers of the Conduit cannot be read: {0}")]
+    NoHeaders(String),
     /// Nobody answers there, or only that the server cannot serve now.
     #[error("the server cannot be reached: {0}")]
     Unreachable(String),
@@ -31,6 +34,16 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// The same without what `redact` takes out of what the server said.
+    pub(super) fn redacted(self, redact: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Unauthorized(text) => Self::Unauthorized(redact(text)),
+            Self::Unreachable(text) => Self::Unreachable(redact(text)),
+            Self::NotMcp(text) => Self::NotMcp(redact(text)),
+            other => other,
+        }
+    }
+
     pub(super) fn of_request(error: RequestError) -> Self {
         match error {
             RequestError::Refused(refusal) => Self::AddressNotAllowed(refusal),
@@ -71,8 +84,12 @@ impl ConnectError {
                 Some(refusal) => Self::AddressNotAllowed(refusal.clone()),
                 None => Self::Unreachable(explain(error)),
             },
-            StreamableHttpError::AuthRequired(_) => Self::Unauthorized("HTTP 401".to_owned()),
-            StreamableHttpError::InsufficientScope(_) => Self::Unauthorized("HTTP 403".to_owned()),
+            StreamableHttpError::AuthRequired(error) => {
+                Self::Unauthorized(challenge("HTTP 401", &error.www_authenticate_header))
+            }
+            StreamableHttpError::InsufficientScope(error) => {
+                Self::Unauthorized(challenge("HTTP 403", &error.www_authenticate_header))
+            }
             StreamableHttpError::HttpStatus(status) => {
                 Self::Unreachable(format!("HTTP {}", status.status))
             }
@@ -105,6 +122,8 @@ impl ConnectError {
 pub(super) enum CallFailure {
     /// The server answered, and this is what it said.
     Answered(String),
+    /// The server did not let the call in: it refuses the credentials.
+    Refused(String),
     /// The call certainly did not take effect, and the session is of no use any more.
     NotSent(String),
     /// It is not known whether the call took effect.
@@ -112,6 +131,16 @@ pub(super) enum CallFailure {
 }
 
 impl CallFailure {
+    /// The same without what `redact` takes out of what the server said.
+    pub(super) fn redacted(self, redact: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Answered(text) => Self::Answered(redact(text)),
+            Self::Refused(text) => Self::Refused(redact(text)),
+            Self::NotSent(text) => Self::NotSent(redact(text)),
+            Self::Unknown(text) => Self::Unknown(redact(text)),
+        }
+    }
+
     pub(super) fn of_service(error: &ServiceError) -> Self {
         match error {
             ServiceError::McpError(error) => Self::Answered(error.message.to_string()),
@@ -131,8 +160,16 @@ impl CallFailure {
             // It never got past the door.
             Some(
                 StreamableHttpError::AuthRequired(_) | StreamableHttpError::InsufficientScope(_),
-            ) => Self::Answered(cause),
+            ) => Self::Refused(cause),
+            Some(StreamableHttpError::HttpStatus(status)) if status.status == 429 => {
+                Self::Answered(format!("too many requests: {cause}"))
+            }
             Some(StreamableHttpError::UnexpectedServerResponse(said)) => match status_in(said) {
+                Some(status)
+                    if status.starts_with("HTTP 401") || status.starts_with("HTTP 403") =>
+                {
+                    Self::Refused(cause)
+                }
                 Some(status) if status.starts_with("HTTP 400") && is_lost_session(said) => {
                     Self::NotSent(cause)
                 }
@@ -141,6 +178,23 @@ impl CallFailure {
             },
             _ => Self::Unknown(cause),
         }
+    }
+}
+
+/// The longest part of a server's challenge that is told, in characters.
+const LONGEST_CHALLENGE: usize = 200;
+
+/// A status and the server's `WWW-Authenticate`, which says what it wants (RFC 9110, 11.6.1; for MCP, RFC 9728, 5.1).
+fn challenge(status: &str, said: &str) -> String {
+    let said: String = said
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(LONGEST_CHALLENGE)
+        .collect();
+    if said.is_empty() {
+        status.to_owned()
+    } else {
+        format!("{status}, WWW-Authenticate: {said}")
     }
 }
 

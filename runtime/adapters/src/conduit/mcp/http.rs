@@ -1,8 +1,12 @@
 //! The client that rmcp speaks HTTP with: the guarded one, and what real servers need beyond the protocol.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use futures::stream::BoxStream;
+use futures::{StreamExt as _, stream::BoxStream};
 use http::{HeaderName, HeaderValue};
 use rmcp::{
     model::{ClientJsonRpcMessage, JsonRpcMessage},
@@ -12,13 +16,52 @@ use rmcp::{
     },
 };
 use sse_stream::Sse;
+use tokio::time::{Instant, sleep_until};
+
+use super::hints::Hints;
+
+/// The least between two attempts to open a stream of one session: a server may end each at once, and may ask to be
+/// called again without a pause.
+const BETWEEN_STREAMS: Duration = Duration::from_millis(250);
+/// The pause, in milliseconds, that a server may ask for before a stream that it ended is opened again.
+const SHORTEST_RETRY: u64 = 500;
+const LONGEST_RETRY: u64 = 30_000;
 
 type Headers = HashMap<HeaderName, HeaderValue>;
 type Failed = StreamableHttpError<reqwest::Error>;
 
-/// A client for one server's URL.
+/// A client for one session with one server's URL.
 #[derive(Clone)]
-pub(super) struct Http(pub(super) reqwest::Client);
+pub(super) struct Http {
+    client: reqwest::Client,
+    hints: Arc<Hints>,
+    /// When the next stream may be opened.
+    next_stream: Arc<Mutex<Instant>>,
+}
+
+impl Http {
+    /// A client that says in `hints` when a stream cannot be opened.
+    pub(super) fn new(client: reqwest::Client, hints: Arc<Hints>) -> Self {
+        Self {
+            client,
+            hints,
+            next_stream: Arc::new(Mutex::new(Instant::now())),
+        }
+    }
+
+    async fn wait_for_stream(&self) {
+        let turn = {
+            let mut next = self
+                .next_stream
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let turn = Instant::now().max(*next);
+            *next = turn + BETWEEN_STREAMS;
+            turn
+        };
+        sleep_until(turn).await;
+    }
+}
 
 impl StreamableHttpClient for Http {
     type Error = reqwest::Error;
@@ -50,7 +93,7 @@ impl StreamableHttpClient for Http {
             _ => None,
         };
         let response = self
-            .0
+            .client
             .post_message_with_response_limits(uri, message, session, token, headers, limits)
             .await?;
         match (response, request) {
@@ -83,7 +126,9 @@ impl StreamableHttpClient for Http {
         token: Option<String>,
         headers: Headers,
     ) -> Result<(), Failed> {
-        self.0.delete_session(uri, session, token, headers).await
+        self.client
+            .delete_session(uri, session, token, headers)
+            .await
     }
 
     async fn get_stream(
@@ -94,8 +139,8 @@ impl StreamableHttpClient for Http {
         token: Option<String>,
         headers: Headers,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failed> {
-        self.0
-            .get_stream(uri, session, last_event, token, headers)
+        let limit = StreamableHttpResponseLimits::default().max_sse_event_size;
+        self.get_stream_with_max_sse_event_size(uri, session, last_event, token, headers, limit)
             .await
     }
 
@@ -108,9 +153,27 @@ impl StreamableHttpClient for Http {
         headers: Headers,
         limit: usize,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failed> {
-        self.0
+        self.wait_for_stream().await;
+        let opened = self
+            .client
             .get_stream_with_max_sse_event_size(uri, session, last_event, token, headers, limit)
-            .await
+            .await;
+        match opened {
+            Ok(stream) => Ok(stream
+                .map(|event| {
+                    let mut event = event?;
+                    let retry = &mut event.retry;
+                    *retry = retry.map(|pause| pause.clamp(SHORTEST_RETRY, LONGEST_RETRY));
+                    Ok(event)
+                })
+                .boxed()),
+            Err(error) => {
+                if !matches!(error, StreamableHttpError::ServerDoesNotSupportSse) {
+                    self.hints.doubt();
+                }
+                Err(error)
+            }
+        }
     }
 }
 

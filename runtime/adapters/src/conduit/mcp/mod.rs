@@ -7,15 +7,24 @@
 //!
 //! - One session a Conduit. Whoever comes while it is being opened waits for the same attempt.
 //! - A session that the server has forgotten, as after a restart, is opened again, and the call is made once more if it
-//!   certainly took no effect. If that is not known the Oracle is told so, and decides.
+//!   certainly took no effect, or if the server says of the tool that it may be called twice (`readOnlyHint`,
+//!   `idempotentHint`). Otherwise the Oracle is told that it is not known, and decides.
 //! - A server that is down costs no Pulse any time after the first: it is tried again in the background, with growing
-//!   pauses, and calls fail at once meanwhile.
-//! - Tools are answered from memory, and listed anew when the server says that they changed, with each new session, and
-//!   about every minute.
+//!   pauses, and calls fail at once meanwhile. If it was known at once that it is down, a call has it tried again and
+//!   waits for that, two seconds at most.
+//! - Tools are answered from memory, and listed anew when the server says that they changed, when it does not know one of
+//!   them, with each new session, and about every minute. A server that says so without end is asked less and less often.
+//! - Headers are read for each session, and once more when the server refuses them: a renewed Secret is used without a
+//!   restart.
+//! - Of what a server says no more is read than has its use: see the limits in `listing`, `result` and `session`.
 
+mod endpoint;
 mod failure;
+mod hints;
 mod http;
 mod link;
+mod listing;
+mod result;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -34,27 +43,14 @@ use eywa_weave::{
 use rmcp::model::JsonObject;
 use serde_json::Value;
 use tokio::time::timeout;
-use url::Url;
 
-pub use self::failure::ConnectError;
+pub use self::{endpoint::Endpoint, failure::ConnectError, listing::LeftOut};
 use self::{
     failure::CallFailure,
     link::Link,
+    result::cut,
     session::{About, Session},
 };
-use crate::headers::SecretHeaders;
-
-/// The longest result that an Oracle is given, in bytes; what is beyond is cut off.
-const LONGEST_RESULT: usize = 64 * 1024;
-
-/// Where an MCP server is, and what it wants to see with every request.
-#[derive(Clone, Debug)]
-pub struct Endpoint {
-    /// The URL of the server's MCP endpoint.
-    pub url: Url,
-    /// Headers of every request.
-    pub headers: SecretHeaders,
-}
 
 /// A Conduit to an MCP server. It connects when it is first needed; clones share the connection, which closes with the
 /// last of them.
@@ -79,7 +75,8 @@ impl McpConduit {
         }
     }
 
-    /// Calls within one session, and within a second where the first certainly did not take the call.
+    /// Calls within one session, and within a second where the first certainly did not take the call, or the tool may
+    /// be called twice.
     async fn call_once_or_again(
         &self,
         tool: &str,
@@ -88,23 +85,42 @@ impl McpConduit {
     ) -> Result<String, CallFailure> {
         let mut again = true;
         loop {
-            let session = match self.link.session().await {
+            let session = match self.link.session(true).await {
                 Ok(session) => calling.insert(session).clone(),
                 Err(error) => return Err(CallFailure::NotSent(error.to_string())),
             };
-            match session.call(tool, arguments.clone()).await {
-                Err(CallFailure::NotSent(_)) if again => again = false,
-                Err(CallFailure::NotSent(cause)) => {
+            let failure = match session.call(tool, arguments.clone()).await {
+                Ok(text) => return Ok(text),
+                Err(failure) => failure,
+            };
+            let may_repeat = match &failure {
+                CallFailure::Answered(_) => return Err(failure),
+                CallFailure::NotSent(_) => {
                     self.link.lose(&session);
-                    return Err(CallFailure::NotSent(cause));
+                    true
                 }
-                Err(CallFailure::Unknown(cause)) => {
-                    self.link.lose(&session);
-                    return Err(CallFailure::Unknown(cause));
+                CallFailure::Refused(cause) => {
+                    tracing::warn!(conduit = self.link.name(), %cause, "a Conduit's server lets nobody in");
+                    let renewed = self.link.has_other_headers(&session);
+                    if renewed {
+                        self.link.lose(&session);
+                    }
+                    renewed
                 }
-                answered => return answered,
+                CallFailure::Unknown(_) => {
+                    let may_repeat = self.link.may_repeat(tool);
+                    if again && may_repeat {
+                        self.link.lose(&session);
+                    } else {
+                        session.hints().doubt();
+                    }
+                    may_repeat
+                }
+            };
+            if !again || !may_repeat {
+                return Err(failure);
             }
-            self.link.lose(&session);
+            again = false;
         }
     }
 
@@ -112,14 +128,14 @@ impl McpConduit {
         let name = self.link.name();
         let text = match failure {
             CallFailure::Answered(said) => said,
-            CallFailure::NotSent(cause) => {
+            CallFailure::NotSent(cause) | CallFailure::Refused(cause) => {
                 format!("{name} cannot be used now, and nothing was done: {cause}")
             }
             CallFailure::Unknown(cause) => {
                 format!("{name} failed, and it is not known whether the call took effect: {cause}")
             }
         };
-        ActionError(cut(self.link.endpoint().headers.redact(text)))
+        ActionError(cut(text))
     }
 }
 
@@ -137,14 +153,12 @@ impl Conduit for McpConduit {
             conduit: self.link.name().to_owned(),
             message,
         };
-        match self.link.session().await {
+        match self.link.session(false).await {
             Ok(_) => self
                 .link
                 .remembered()
                 .ok_or_else(|| failed("its tools are not known yet".to_owned())),
-            Err(error) => Err(failed(
-                self.link.endpoint().headers.redact(error.to_string()),
-            )),
+            Err(error) => Err(failed(error.to_string())),
         }
     }
 
@@ -173,8 +187,8 @@ impl Conduit for McpConduit {
                 let cause = format!("no answer within {:?}", self.link.limit());
                 Err(self.say(match calling {
                     Some(session) => {
-                        // A server that answers nobody is found out by opening another session.
-                        self.link.lose(&session);
+                        // The tool may only be slow; a server that answers nobody is found out by asking it something else.
+                        session.hints().doubt();
                         CallFailure::Unknown(cause)
                     }
                     None => CallFailure::NotSent(cause),
@@ -182,15 +196,6 @@ impl Conduit for McpConduit {
             }
         }
     }
-}
-
-/// The beginning of a text, and a word about the rest.
-fn cut(mut text: String) -> String {
-    if text.len() > LONGEST_RESULT {
-        text.truncate(text.floor_char_boundary(LONGEST_RESULT));
-        text.push_str("\n[the rest was cut off]");
-    }
-    text
 }
 
 /// What an MCP server says of itself.
@@ -202,14 +207,16 @@ pub struct Probe {
     pub server_name: String,
     /// Its version.
     pub server_version: String,
-    /// All its tools, before any filter.
-    pub tools: Vec<ToolSpec>,
+    /// All its tools that can be used, before any filter.
+    pub tools: Vec<Arc<ToolSpec>>,
+    /// Tools that cannot be used, the first of them.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// Opens a session with an MCP server, asks what there is, and closes it, all within `limit`.
 ///
 /// # Errors
-/// Why there was no session, in the classes that somebody acts on.
+/// Why there was no session, in the classes that somebody acts on. The texts hold no header of the endpoint.
 pub async fn probe(
     client: &GuardedClient,
     endpoint: &Endpoint,
@@ -217,7 +224,7 @@ pub async fn probe(
 ) -> Result<Probe, ConnectError> {
     let probing = async {
         let session = Session::open(client, endpoint, limit).await?;
-        let tools = session.list(limit).await?;
+        let listing = session.list(limit).await?;
         let About {
             protocol_version,
             name,
@@ -227,17 +234,13 @@ pub async fn probe(
             protocol_version,
             server_name: name,
             server_version: version,
-            tools,
+            tools: (listing.tools.iter())
+                .map(|tool| Arc::clone(tool.spec()))
+                .collect(),
+            left_out: listing.left_out,
         })
     };
-    let redact = |text| endpoint.headers.redact(text);
     timeout(limit, probing)
         .await
         .unwrap_or(Err(ConnectError::TimedOut(limit)))
-        .map_err(|error| match error {
-            ConnectError::Unauthorized(text) => ConnectError::Unauthorized(redact(text)),
-            ConnectError::Unreachable(text) => ConnectError::Unreachable(redact(text)),
-            ConnectError::NotMcp(text) => ConnectError::NotMcp(redact(text)),
-            other => other,
-        })
 }

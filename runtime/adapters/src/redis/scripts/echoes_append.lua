@@ -32,13 +32,18 @@ redis.call('ZADD', KEYS[4], string.format('%.0f', place), session)
 if ARGV[7] ~= '' then redis.call('HSET', KEYS[5], session, ARGV[7]) end
 if ARGV[8] ~= '' then redis.call('HSET', KEYS[6], session, ARGV[8]) end
 if redis.call('HINCRBY', KEYS[7], session, new) < length then redis.call('HSET', KEYS[7], session, length) end
--- A few of the oldest each time are enough, since one comes at a time.
-local old = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', string.format('%.0f', forgotten), 'LIMIT', 0, 4)
 local many = redis.call('ZCARD', KEYS[4]) - ARGV[9]
+local old = {}
 if many > 0 then old = redis.call('ZRANGE', KEYS[4], 0, many - 1) end
+-- Once in a while is enough for what only time makes stale, and it is done at the very first.
+if not top[2] or time[2] % 16 == 0 then
+  if many <= 0 then
+    old = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', string.format('%.0f', forgotten), 'LIMIT', 0, 64)
+  end
+  for key = 4, 7 do redis.call('PEXPIRE', KEYS[key], ARGV[5]) end
+end
 if #old > 0 then
   redis.call('ZREM', KEYS[4], unpack(old))
   for key = 5, 7 do redis.call('HDEL', KEYS[key], unpack(old)) end
 end
-for key = 4, 7 do redis.call('PEXPIRE', KEYS[key], ARGV[5]) end
 return false

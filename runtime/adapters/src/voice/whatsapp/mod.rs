@@ -17,7 +17,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use eywa_guard::GuardedClient;
 use eywa_weave::{
-    UserId, VoiceName,
+    PulseId, UserId, VoiceName,
     ports::{
         contacts::{Contacts, Pace},
         voice::{FetchError, Method, Received, Rejected, Utterance, Voice, VoiceError, Webhook},
@@ -192,13 +192,21 @@ impl WhatsAppVoice {
                         message: format!("after {sent} of {} parts: {error}", bodies.len()),
                     },
                 })?;
-            if let Some(id) = id
-                && let Err(error) = self.contacts.sent(&self.name, &id, utterance.pulse).await
-            {
-                tracing::warn!(%error, "it will not be known what an answer to this message refers to");
+            if let Some(id) = id {
+                self.remember_sent(id, utterance.pulse.clone());
             }
         }
         Ok(())
+    }
+
+    /// Keeps in mind which Pulse a message answered, beside what comes next: nobody waits for it.
+    fn remember_sent(&self, message: String, pulse: PulseId) {
+        let (contacts, voice) = (Arc::clone(&self.contacts), self.name.clone());
+        tokio::spawn(async move {
+            if let Err(error) = contacts.sent(&voice, &message, &pulse).await {
+                tracing::warn!(%error, "it will not be known what an answer to this message refers to");
+            }
+        });
     }
 
     /// Waits until this person may be sent so many messages. Without the store nobody waits: Meta counts by itself.

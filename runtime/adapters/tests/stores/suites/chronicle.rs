@@ -47,6 +47,7 @@ fn entry(name: &str, session: SessionKey, outcome: Outcome) -> Entry {
         name: name.to_owned(),
         outcome: String::new(),
         started_us: 7,
+        sources: vec!["menu.md".to_owned()],
         took_us: u64::from(u32::MAX) + 1,
     };
     Entry {

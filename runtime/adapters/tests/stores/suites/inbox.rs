@@ -6,7 +6,7 @@ use eywa_weave::{
     PulseId,
     ports::inbox::{
         Acceptance::{Duplicate, New},
-        Delivery, Inbox, Speech,
+        Delivery, Due, Inbox, Speech,
     },
 };
 use tokio::time::Instant;
@@ -28,6 +28,9 @@ macro_rules! inbox_suite {
                 a_pulse_whose_lease_ended_comes_again_as_it_was,
                 a_pulse_is_reclaimed_by_one_of_many,
                 the_oldest_are_reclaimed_first_and_no_more_than_asked_for,
+                one_that_is_asked_for_is_given_when_its_lease_has_ended_and_not_before,
+                one_that_hundreds_ask_for_is_given_to_one,
+                one_that_is_finished_or_unknown_is_gone,
                 attempts_are_counted,
                 a_lease_that_is_renewed_is_not_reclaimed,
                 an_earlier_attempt_cannot_renew,
@@ -205,6 +208,66 @@ pub async fn the_oldest_are_reclaimed_first_and_no_more_than_asked_for(inbox: Ar
     });
     assert_eq!(first.await, ids(&["d", "b"]));
     assert_eq!(names(&reclaimed(&inbox, LONG).await), ids(&["c", "a"]));
+}
+
+/// The Pulse, once its lease has ended.
+async fn due(inbox: &Arc<impl Inbox>, name: &str, lease: Duration) -> Delivery {
+    until("its lease to end", async || {
+        match inbox.reclaim_one(&id(name), lease).await.unwrap() {
+            Due::Yours(delivery) => Some(*delivery),
+            Due::Leased(left) => {
+                assert!(left > Duration::ZERO && left <= SHORT, "{left:?}");
+                None
+            }
+            Due::Gone => panic!("{name} is gone"),
+        }
+    })
+    .await
+}
+
+pub async fn one_that_is_asked_for_is_given_when_its_lease_has_ended_and_not_before(
+    inbox: Arc<impl Inbox>,
+) {
+    let start = Instant::now();
+    put(&inbox, &["a", "b"], SHORT).await;
+    inbox.mark(&id("b"), Speech::Unknown).await.unwrap();
+    let found = due(&inbox, "b", LONG).await;
+    assert!(start.elapsed() + Duration::from_millis(2) >= SHORT);
+    assert_eq!(
+        (&found.pulse, found.attempt, found.speech),
+        (&pulse("b"), 2, Speech::Unknown)
+    );
+    let again = inbox.reclaim_one(&id("b"), LONG).await.unwrap();
+    assert!(
+        matches!(again, Due::Leased(left) if left > SHORT && left <= LONG),
+        "{again:?}"
+    );
+    assert!(!inbox.renew(&id("b"), 1, LONG).await.unwrap());
+    assert!(inbox.renew(&id("b"), 2, LONG).await.unwrap());
+    // The other was left where it was.
+    assert_eq!(names(&reclaimed(&inbox, LONG).await), ids(&["a"]));
+}
+
+pub async fn one_that_hundreds_ask_for_is_given_to_one(inbox: Arc<impl Inbox + 'static>) {
+    put(&inbox, &["a"], Duration::from_millis(1)).await;
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let found = at_once((0..200).map(|_| {
+        let inbox = inbox.clone();
+        async move { inbox.reclaim_one(&id("a"), LONG).await.unwrap() }
+    }));
+    let given = found.await;
+    let given = given.iter().filter(|found| matches!(found, Due::Yours(_)));
+    assert_eq!(given.count(), 1);
+}
+
+pub async fn one_that_is_finished_or_unknown_is_gone(inbox: Arc<impl Inbox>) {
+    put(&inbox, &["a"], Duration::from_millis(1)).await;
+    inbox.finish(&ids(&["a"])).await.unwrap();
+    for name in ["a", "never heard of"] {
+        let found = inbox.reclaim_one(&id(name), LONG).await.unwrap();
+        assert!(matches!(found, Due::Gone), "{found:?}");
+    }
+    assert_eq!(inbox.depth().await.unwrap().pulses, 0);
 }
 
 pub async fn attempts_are_counted(inbox: Arc<impl Inbox>) {

@@ -41,7 +41,8 @@ pub(crate) use behaviours;
 pub(crate) use {
     attachments::attachments_suite, bond::bond_suite, chronicle::chronicle_suite,
     contacts::contacts_suite, echoes::echoes_suite, imprint::imprint_suite, inbox::inbox_suite,
-    lore::lore_suite, memory::memory_suite, rite::rite_suite, vigil::vigil_suite,
+    lore::lore_making_suite, lore::lore_suite, memory::memory_suite, rite::rite_suite,
+    vigil::vigil_suite,
 };
 
 /// Long enough that nothing in a test outlives it.

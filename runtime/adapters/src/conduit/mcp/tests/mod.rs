@@ -1,24 +1,28 @@
+mod changes;
+mod hostile;
 mod shop;
 
 use std::time::Instant;
 
 use secrecy::SecretString;
 use serde_json::json;
+use url::Url;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
 
 use self::shop::{Behaviour, Server};
-use super::*;
-use crate::rehearsal::client;
+use super::{result::LONGEST_RESULT, *};
+use crate::{headers::SecretHeaders, rehearsal::client};
 
 const LIMIT: Duration = Duration::from_secs(5);
 /// Long enough for whatever is waited for to happen, on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 fn endpoint(url: &str) -> Endpoint {
-    Endpoint {
-        url: Url::parse(url).unwrap(),
-        headers: SecretHeaders::default(),
-    }
+    Endpoint::new(Url::parse(url).unwrap(), SecretHeaders::default())
+}
+
+fn bearer(token: &str) -> SecretHeaders {
+    SecretHeaders::new([("Authorization".to_owned(), SecretString::from(token))]).unwrap()
 }
 
 fn conduit_within(url: &str, limit: Duration) -> McpConduit {
@@ -294,15 +298,11 @@ async fn tools_that_change_are_listed_anew() {
 #[tokio::test]
 async fn the_headers_open_the_door() {
     let behaviour = || Behaviour {
-        token: Some("Bearer fake-token-1234"),
+        token: Some("Bearer fake-token-1234").into(),
         ..Behaviour::default()
     };
     let server = Server::start_with(behaviour());
-    let with = |token: &str| Endpoint {
-        headers: SecretHeaders::new([("Authorization".to_owned(), SecretString::from(token))])
-            .unwrap(),
-        ..endpoint(&server.url())
-    };
+    let with = |token: &str| Endpoint::new(Url::parse(&server.url()).unwrap(), bearer(token));
     assert!(
         probe(&client(), &with("Bearer fake-token-1234"), LIMIT)
             .await

@@ -18,7 +18,7 @@ use rmcp::{
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
         InitializeResult, JsonObject, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
-        ServerConfig, Tool,
+        ServerConfig, Tool, ToolAnnotations,
     },
     service::{NotificationContext, Peer, RequestContext},
     transport::streamable_http_server::{
@@ -38,7 +38,11 @@ pub(super) struct Behaviour {
     /// How many requests came, whatever became of them.
     pub(super) requests: Mutex<usize>,
     /// The bearer token that is wanted, if one is.
-    pub(super) token: Option<&'static str>,
+    pub(super) token: Mutex<Option<&'static str>>,
+    /// How often the tools were listed, each page counted.
+    pub(super) listings: Mutex<usize>,
+    /// The calls whose caller said that nobody waits for them any more.
+    pub(super) cancelled: Mutex<usize>,
 }
 
 #[derive(Clone)]
@@ -65,6 +69,7 @@ impl ServerHandler for Shop {
         request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, rmcp::ErrorData> {
+        *self.0.listings.lock().unwrap() += 1;
         let from: usize = request
             .and_then(|request| request.cursor)
             .map_or(0, |cursor| cursor.parse().unwrap());
@@ -74,8 +79,10 @@ impl ServerHandler for Shop {
             unreachable!()
         };
         let page = names.iter().skip(from).take(2);
-        let described =
-            page.map(|name| Tool::new(name.clone(), format!("What {name} does."), schema.clone()));
+        let described = page.map(|name| {
+            Tool::new(name.clone(), format!("What {name} does."), schema.clone())
+                .with_annotations(ToolAnnotations::new().read_only(name == "look"))
+        });
         let mut result = ListToolsResult::with_all_items(described.collect());
         result.next_cursor = (from + 2 < names.len()).then(|| (from + 2).to_string());
         Ok(result)
@@ -84,7 +91,7 @@ impl ServerHandler for Shop {
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, rmcp::ErrorData> {
         let arguments: JsonObject = request.arguments.unwrap_or_default();
         self.0
@@ -97,7 +104,14 @@ impl ServerHandler for Shop {
             "menu_list" => CallToolResult::success([text("flat white"), text("tea")].concat()),
             "stock" => CallToolResult::structured(json!({"milk": 3})),
             "refund" => CallToolResult::error(text("only a manager may refund")),
-            "slow" => std::future::pending().await,
+            "slow" => {
+                context.ct.cancelled().await;
+                *self.0.cancelled.lock().unwrap() += 1;
+                CallToolResult::success(Vec::new())
+            }
+            // Hangs the first time.
+            "look" if self.0.calls.lock().unwrap().len() == 1 => std::future::pending().await,
+            "look" => CallToolResult::success(text("a cup")),
             "huge" => CallToolResult::success(text(&"é".repeat(100_000))),
             other => {
                 return Err(rmcp::ErrorData::invalid_params(
@@ -204,7 +218,7 @@ impl Drop for Server {
 }
 
 /// The port of a server that was just killed is free again in a moment.
-fn listen(address: SocketAddr) -> std::net::TcpListener {
+pub(super) fn listen(address: SocketAddr) -> std::net::TcpListener {
     let deadline = std::time::Instant::now() + Duration::from_secs(10);
     loop {
         match std::net::TcpListener::bind(address) {
@@ -224,7 +238,8 @@ async fn enter(behaviour: Arc<Behaviour>, request: Request, next: Next) -> Respo
         .headers()
         .get("authorization")
         .and_then(|value| value.to_str().ok());
-    match behaviour.token {
+    let wanted = *behaviour.token.lock().unwrap();
+    match wanted {
         Some(wanted) if token != Some(wanted) => {
             (StatusCode::UNAUTHORIZED, "who are you?").into_response()
         }

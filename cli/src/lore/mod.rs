@@ -1,0 +1,43 @@
+//! `eywa lore`: bringing documents in, and seeing what is found.
+
+mod place;
+mod search;
+mod sync;
+mod telling;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+/// Brings documents into a Spirit's Lore, and looks in it.
+#[derive(Args)]
+pub(crate) struct LoreArgs {
+    #[command(subcommand)]
+    command: LoreCommand,
+}
+
+#[derive(Subcommand)]
+enum LoreCommand {
+    /// Bring a folder's documents in: Markdown, text, HTML and PDF. What has not changed is not embedded again, and what is
+    /// gone is removed.
+    Sync(sync::SyncFolder),
+    /// Show what is found for some words, with how near it is: what the Spirit would be shown.
+    Search(search::SearchLore),
+}
+
+impl LoreArgs {
+    pub(crate) fn run(self) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        let done = runtime.block_on(async {
+            match self.command {
+                LoreCommand::Sync(sync) => sync.run().await,
+                LoreCommand::Search(search) => search.run().await,
+            }
+        });
+        // A file that is still being read is nobody's to wait for.
+        runtime.shutdown_background();
+        done
+    }
+}
