@@ -21,7 +21,7 @@ pub(crate) struct Imprint {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    reach: Reach,
+    reach: Box<Reach>,
 }
 
 #[derive(Subcommand)]
