@@ -130,10 +130,7 @@ async fn a_job_brings_the_documents_in_and_its_report_becomes_a_condition() {
 
     library.ends("Complete", &now(), DONE);
     library.reconcile().await;
-    assert_eq!(
-        library.condition(),
-        "True Synced: 1 documents in 3 passages"
-    );
+    assert_eq!(library.condition(), "True Synced: 1 document in 3 passages");
     library.api.writes();
     library.reconcile().await;
     assert_eq!(
@@ -232,9 +229,6 @@ async fn a_spirit_with_a_mistake_keeps_what_was_known_of_its_lore() {
     library.reconcile().await;
     library.api.remove(KEY);
     library.reconcile().await;
-    assert_eq!(
-        library.condition(),
-        "True Synced: 1 documents in 3 passages"
-    );
+    assert_eq!(library.condition(), "True Synced: 1 document in 3 passages");
     assert_eq!(library.jobs().len(), 1);
 }

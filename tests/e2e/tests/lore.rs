@@ -33,7 +33,7 @@ pub async fn documents_in_a_config_map_are_shown_to_the_model_and_a_change_is_fo
         .await;
     let (reason, message) = lore_ready(&scene, "True").await;
     assert_eq!(reason, "Synced");
-    assert!(message.starts_with("1 documents in"), "{message}");
+    assert!(message.starts_with("2 documents in"), "{message}");
     scene
         .kubectl
         .wait("spirit/concierge", "condition=Ready", 120)
@@ -44,6 +44,11 @@ pub async fn documents_in_a_config_map_are_shown_to_the_model_and_a_change_is_fo
     assert_eq!(answered, Model::echo(question));
     let shown = scene.system_prompt(question);
     assert!(shown.contains("Cortado: 3.20"), "{shown}");
+
+    let aside = "on which day do you roast?";
+    scene.converse(&pods[1], ANA, "wamid.aside", aside).await;
+    let shown = scene.system_prompt(aside);
+    assert!(shown.contains("We roast on Tuesdays"), "{shown}");
 
     let job = job(&scene).await;
     scene.kubectl.apply(&[&menu("3.50")]).await;
@@ -105,7 +110,11 @@ fn menu(price: &str) -> Value {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "menu"},
-        "data": {"menu.md": format!("# Menu\n\nCortado: {price}\n\n# Hours\n\nWe open at eight.\n")},
+        "data": {
+            "menu.md": format!("# Menu\n\nCortado: {price}\n\n# Hours\n\nWe open at eight.\n"),
+            // Read in a process of its own, in a container that has a read-only root and no shell.
+            "about.html": "<title>About us</title><h1>The roastery</h1><p>We roast on <b>Tuesdays</b>.</p>",
+        },
     })
 }
 

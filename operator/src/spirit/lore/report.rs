@@ -69,8 +69,17 @@ pub fn verdict(brought: &Brought) -> Option<Verdict> {
 fn counted(report: &Report) -> String {
     match report.documents {
         0 => "the store is there, and fits the embedder".to_owned(),
-        documents => format!("{documents} documents in {} passages", report.passages),
+        documents => format!(
+            "{} in {}",
+            several(documents, "document"),
+            several(report.passages, "passage")
+        ),
     }
+}
+
+fn several(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 #[cfg(test)]
