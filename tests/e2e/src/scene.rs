@@ -117,11 +117,19 @@ impl Scene {
     /// # Panics
     /// When it does not get Ready.
     pub async fn serve(&self) -> Vec<Pod> {
+        self.serve_as(&self.concierge()).await
+    }
+
+    /// The same with this concierge.
+    ///
+    /// # Panics
+    /// When it does not get Ready.
+    pub async fn serve_as(&self, concierge: &Value) -> Vec<Pod> {
         self.kubectl
             .apply(&[
                 &spirit::voice_secret(),
                 &spirit::model_secret(spirit::API_KEY),
-                &self.concierge(),
+                concierge,
             ])
             .await;
         self.kubectl

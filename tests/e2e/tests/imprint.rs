@@ -24,19 +24,7 @@ pub async fn what_a_person_said_is_remembered_shown_and_forgotten_at_their_wish(
             "default": {"toolCalls": [{"name": "learn_facts", "arguments": {"facts": [], "forget": []}}]},
         }},
     });
-    scene
-        .kubectl
-        .apply(&[
-            &spirit::voice_secret(),
-            &spirit::model_secret(spirit::API_KEY),
-            &concierge,
-        ])
-        .await;
-    scene
-        .kubectl
-        .wait("spirit/concierge", "condition=Ready", 120)
-        .await;
-    let pods = scene.pods(spirit::NAME).await;
+    let pods = scene.serve_as(&concierge).await;
     let person = async |name: &str, role: &str| {
         Person::with_role(&scene.kubectl, &scene.namespace, name, role).await
     };

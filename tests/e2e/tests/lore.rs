@@ -23,22 +23,10 @@ pub async fn documents_in_a_config_map_are_shown_to_the_model_and_a_change_is_fo
         "minScore": 0.1,
         "sources": [{"name": "menu", "configMap": {"name": "menu"}}],
     });
-    scene
-        .kubectl
-        .apply(&[
-            &spirit::voice_secret(),
-            &spirit::model_secret(spirit::API_KEY),
-            &concierge,
-        ])
-        .await;
+    let pods = scene.serve_as(&concierge).await;
     let (reason, message) = lore_ready(&scene, "True").await;
     assert_eq!(reason, "Synced");
     assert!(message.starts_with("2 documents in"), "{message}");
-    scene
-        .kubectl
-        .wait("spirit/concierge", "condition=Ready", 120)
-        .await;
-    let pods = scene.pods(spirit::NAME).await;
     let question = "what does a cortado cost?";
     let answered = scene.converse(&pods[0], ANA, "wamid.1", question).await;
     assert_eq!(answered, Model::echo(question));

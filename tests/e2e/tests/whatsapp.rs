@@ -26,19 +26,7 @@ async fn serve(scene: &Scene, voice: Value, spec: Value) -> Vec<eywa_e2e::scene:
     let mut concierge = scene.concierge();
     merge(&mut concierge["spec"]["voices"][0]["whatsapp"], voice);
     merge(&mut concierge["spec"], spec);
-    scene
-        .kubectl
-        .apply(&[
-            &spirit::voice_secret(),
-            &spirit::model_secret(spirit::API_KEY),
-            &concierge,
-        ])
-        .await;
-    scene
-        .kubectl
-        .wait("spirit/concierge", "condition=Ready", 120)
-        .await;
-    scene.pods(spirit::NAME).await
+    scene.serve_as(&concierge).await
 }
 
 fn merge(into: &mut Value, fields: Value) {
