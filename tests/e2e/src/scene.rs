@@ -23,6 +23,9 @@ use crate::{
 /// How long a Pulse may take to be answered, with nothing in its way.
 pub const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
 
+/// How long the operator may take to act on an edit.
+const ACTED_ON_WITHIN: Duration = Duration::from_secs(30);
+
 /// Where a scenario plays.
 pub struct Scene {
     /// Its namespace.
@@ -134,6 +137,25 @@ impl Scene {
             .await;
         self.kubectl
             .wait("spirit/concierge", "condition=Ready", 120)
+            .await;
+        self.pods(spirit::NAME).await
+    }
+
+    /// Waits until the operator has acted on the concierge as it is now, and gives its pods, which are new where they had
+    /// to be. A rollout's status by itself may be that of the Deployment before the edit.
+    ///
+    /// # Panics
+    /// When that takes too long.
+    pub async fn rolled_out(&self) -> Vec<Pod> {
+        eventually("the operator acts on an edit", ACTED_ON_WITHIN, || async {
+            let spirit = self.kubectl.get(&["spirit", spirit::NAME]).await;
+            let seen = spirit["status"]["observedGeneration"].clone();
+            hold(seen == spirit["metadata"]["generation"], seen)
+        })
+        .await;
+        let deployment = format!("deployment/{}-runtime", spirit::NAME);
+        self.kubectl
+            .run(&["rollout", "status", &deployment, "--timeout=120s"])
             .await;
         self.pods(spirit::NAME).await
     }

@@ -81,11 +81,7 @@ pub async fn documents_in_a_config_map_are_shown_to_the_model_and_a_change_is_fo
         message.contains("Menu") && message.contains("512") && message.contains('3'),
         "{message}"
     );
-    scene
-        .kubectl
-        .wait("spirit/concierge", "condition=Ready", 120)
-        .await;
-    let pods = scene.pods(spirit::NAME).await;
+    let pods = scene.rolled_out().await;
     let last = "are you still there?";
     assert_eq!(
         scene.converse(&pods[0], ANA, "wamid.3", last).await,

@@ -132,15 +132,7 @@ pub async fn an_edit_of_the_spirit_makes_an_approval_void(scene: Arc<Scene>) {
     let mut edited = concierge(&scene, &till, "15m");
     edited["spec"]["persona"]["text"] = json!("You are a new concierge.");
     scene.kubectl.apply(&[&edited]).await;
-    scene
-        .kubectl
-        .run(&[
-            "rollout",
-            "status",
-            "deployment/concierge-runtime",
-            "--timeout=120s",
-        ])
-        .await;
+    scene.rolled_out().await;
     // Those that are told to go serve on for a while, by the Spirit as it was.
     for old in &pods {
         let pod = format!("pod/{}", old.name);

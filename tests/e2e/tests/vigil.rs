@@ -264,18 +264,8 @@ pub async fn an_agent_asks_for_a_human_who_is_called_and_the_person_has_it_back_
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "bell"},
         "stringData": {"signing-key": bell::SIGNING_KEY},
     });
-    scene.serve().await;
-    scene.kubectl.apply(&[&secret, &concierge]).await;
-    scene
-        .kubectl
-        .run(&[
-            "rollout",
-            "status",
-            "deployment/concierge-runtime",
-            "--timeout=120s",
-        ])
-        .await;
-    let pods = scene.pods(spirit::NAME).await;
+    scene.kubectl.apply(&[&secret]).await;
+    let pods = scene.serve_as(&concierge).await;
     let words = "my lawyer will write to you";
     assert_eq!(
         scene.converse(&pods[0], ANA, "wamid.1", words).await,
