@@ -343,6 +343,27 @@ pub(super) fn ranked(mut matches: Vec<Match>, top_k: usize, min_score: f32) -> V
     matches
 }
 
+/// Whether a request was refused because of its vectors' length: asks the store about each, as the words differ.
+#[cfg(any(feature = "lore-pinecone", feature = "lore-qdrant"))]
+pub(super) async fn misfit(
+    lore: &dyn eywa_weave::ports::Lore,
+    failed: &Failed,
+    lengths: &[usize],
+) -> Option<LoreError> {
+    let Failed::Status {
+        status: 400 | 422, ..
+    } = failed
+    else {
+        return None;
+    };
+    for length in lengths {
+        if let Err(unfit @ LoreError::Unfit { .. }) = lore.check(*length).await {
+            return Some(unfit);
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

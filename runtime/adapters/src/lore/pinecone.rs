@@ -29,7 +29,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::exchange::{
-    CHANGING, Exchange, Failed, LOOKING, Limits, SPARE, labels, last_of_each, lengths, ranked,
+    CHANGING, Exchange, Failed, LOOKING, Limits, SPARE, labels, last_of_each, lengths, misfit,
+    ranked,
 };
 
 /// The name in errors.
@@ -169,20 +170,10 @@ impl PineconeLore {
 
     /// What failed because of the vectors' length, as that.
     async fn explained(&self, failed: Failed, lengths: &[usize]) -> LoreError {
-        if matches!(
-            failed,
-            Failed::Status {
-                status: 400 | 422,
-                ..
-            }
-        ) {
-            for length in lengths {
-                if let Err(unfit @ LoreError::Unfit { .. }) = self.check(*length).await {
-                    return unfit;
-                }
-            }
+        match misfit(self, &failed, lengths).await {
+            Some(unfit) => unfit,
+            None => self.error(failed),
         }
-        self.error(failed)
     }
 
     async fn stats(&self) -> Result<Stats, LoreError> {

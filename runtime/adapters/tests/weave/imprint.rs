@@ -127,6 +127,21 @@ pub fn learns(facts: &[&str], forget: &[u64]) -> Reply {
     }
 }
 
+/// A parrot that, asked for facts, learns of tea once the gate lets it.
+pub fn learns_tea_behind(gate: &Arc<Semaphore>) -> Arc<InMemoryOracle> {
+    let gate = gate.clone();
+    Arc::new(InMemoryOracle::new(move |asked| {
+        let gate = gate.clone();
+        async move {
+            if draws(&asked) {
+                gate.acquire().await.expect("the gate stays").forget();
+                return Ok(learns(&["Likes tea"], &[]));
+            }
+            Ok(says("ok"))
+        }
+    }))
+}
+
 /// A parrot that, asked for facts, answers so.
 pub fn drawing(
     answer: impl Fn(Asked) -> Result<Reply, OracleError> + Send + Sync + 'static,
@@ -265,17 +280,7 @@ async fn of_many_pods_one_draws() {
 async fn a_pod_that_dies_while_it_draws_loses_nothing() {
     let cafe = Cafe::new();
     let gate = Arc::new(Semaphore::new(0));
-    let held = gate.clone();
-    let oracle = Arc::new(InMemoryOracle::new(move |asked| {
-        let held = held.clone();
-        async move {
-            if draws(&asked) {
-                held.acquire().await.expect("the gate stays").forget();
-                return Ok(learns(&["Likes tea"], &[]));
-            }
-            Ok(says("ok"))
-        }
-    }));
+    let oracle = learns_tea_behind(&gate);
     let weave = cafe.pod(&oracle).await;
     cafe.say(&weave, "1", "ana", "Tea!").await;
     let died = tokio::time::timeout(Duration::from_secs(5), weave.remember_once()).await;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use eywa_adapters::oracle::InMemoryOracle;
 use eywa_weave::{
     ports::{Chronicle as _, Echoes as _, chronicle::DeedKind, vigil::Target},
     weave::CorrectError,
@@ -10,25 +9,15 @@ use eywa_weave::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    imprint::{BEN, Cafe, drawing, drawn, draws, learns, prompt},
-    scene::{says, session},
+    imprint::{BEN, Cafe, drawing, drawn, learns, learns_tea_behind, prompt},
+    scene::session,
 };
 
 #[tokio::test(start_paused = true)]
 async fn whoever_has_all_forgotten_is_not_remembered_by_old_words() {
     let cafe = Cafe::new();
     let gate = Arc::new(Semaphore::new(1));
-    let held = gate.clone();
-    let oracle = Arc::new(InMemoryOracle::new(move |asked| {
-        let held = held.clone();
-        async move {
-            if draws(&asked) {
-                held.acquire().await.expect("the gate stays").forget();
-                return Ok(learns(&["Likes tea"], &[]));
-            }
-            Ok(says("ok"))
-        }
-    }));
+    let oracle = learns_tea_behind(&gate);
     let weave = cafe.pod(&oracle).await;
     cafe.say(&weave, "1", "ana", "Tea!").await;
     weave.remember_once().await.unwrap();
