@@ -13,6 +13,7 @@ pub mod definitions;
 pub mod duration;
 pub mod expression;
 pub mod facts;
+pub mod labels;
 pub mod manifest;
 pub mod reference;
 pub mod rite;

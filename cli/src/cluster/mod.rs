@@ -9,7 +9,7 @@ use std::{future::Future, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use eywa_crds::Spirit;
+use eywa_crds::{Spirit, labels};
 use k8s_openapi::api::{authentication::v1::SelfSubjectReview, core::v1::Pod};
 use kube::{
     Api, Client, Config,
@@ -225,7 +225,7 @@ impl Cluster {
             verb: "list",
             resource: "pods",
         };
-        let ours = ListParams::default().labels(&format!("eywa.dev/spirit={spirit}"));
+        let ours = ListParams::default().labels(&labels::runtime_pods_selector(spirit));
         let listed = self.ask(&needs, self.api::<Pod>().list(&ours)).await?;
         let ready = listed.items.iter().find(|pod| is_ready(pod));
         ready.map(kube::ResourceExt::name_any).with_context(|| {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use eywa_crds::{
-    Vigil,
+    Vigil, labels,
     vigil::{FOLLOWED, KEPT_BY, KEPT_BY_RUNTIME, VigilPhase, VigilSpec, VigilStatus, object_name},
 };
 use kube::{
@@ -180,7 +180,7 @@ impl Cluster {
                 labels: Some(
                     [
                         (KEPT_BY, KEPT_BY_RUNTIME),
-                        ("eywa.dev/spirit", &*subject.spirit),
+                        (labels::SPIRIT, &*subject.spirit),
                     ]
                     .map(|(label, value)| (label.to_owned(), value.to_owned()))
                     .into(),
@@ -316,11 +316,11 @@ impl Cluster {
             if Instant::now() >= deadline {
                 bail!(
                     "{subject} was not {what} within {} s; its phase is {}. The order stands, and a runtime pod carries \
-                     it out as soon as it can; see `kubectl -n {} get pods -l eywa.dev/spirit={}`",
+                     it out as soon as it can; see `kubectl -n {} get pods -l {}`",
                     within.as_secs(),
                     phase(&vigil).as_str(),
                     self.namespace,
-                    subject.spirit,
+                    labels::runtime_pods_selector(&subject.spirit),
                 );
             }
             sleep(BETWEEN).await;

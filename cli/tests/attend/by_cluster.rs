@@ -146,7 +146,8 @@ fn an_order_that_no_runtime_carries_out_stands_and_is_told() {
     cluster.without_runtime();
     let told = as_user(&cluster, "ana", &["takeover", "wa/551", "--timeout", "1"]).no(1);
     assert!(
-        told.contains("The order stands") && told.contains("eywa.dev/spirit=barista"),
+        told.contains("The order stands")
+            && told.contains("-l app.kubernetes.io/name=eywa-runtime,eywa.dev/spirit=barista"),
         "{told}"
     );
     assert_eq!(cluster.names("vigils").len(), 1);

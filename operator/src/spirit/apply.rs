@@ -1,11 +1,12 @@
 //! Writing the children of a Spirit, and taking away those it no longer has.
 
-use super::build::{self, Blueprint, Children, SPIRIT};
+use super::build::{self, Blueprint, Children};
 use crate::{
     apply::{Applied, FIELD_MANAGER, apply, remove},
     context::Context,
     error::Error,
 };
+use eywa_crds::labels;
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
@@ -100,7 +101,7 @@ pub async fn live_deployment(
         .map_err(Error::api("get", "Deployment", &child))?;
     Ok(live.filter(|live| {
         live.labels()
-            .get(SPIRIT)
+            .get(labels::SPIRIT)
             .is_some_and(|spirit| spirit == name)
     }))
 }

@@ -1,12 +1,12 @@
 //! Saying what came of a Spirit.
 
 use super::{
-    build::{CONFIG_HASH, HTTP_PORT, child_name, selector},
+    build::{CONFIG_HASH, HTTP_PORT, child_name},
     validate::{CONDUITS_READY, LORE_READY, Validated},
 };
 use crate::conditions::{self, Verdict};
 use eywa_crds::{
-    Spirit,
+    Spirit, labels,
     spirit::{ADAPTERS_READY, SpiritStatus, VOICES_READY},
 };
 use k8s_openapi::{
@@ -71,13 +71,7 @@ pub fn status(
         observed_generation: generation,
         replicas: Some(pods.and_then(|pods| pods.replicas).unwrap_or(0)),
         ready_replicas: Some(pods.and_then(|pods| pods.ready_replicas).unwrap_or(0)),
-        selector: Some(
-            selector(name)
-                .iter()
-                .map(|(key, value)| format!("{key}={value}"))
-                .collect::<Vec<_>>()
-                .join(","),
-        ),
+        selector: Some(labels::runtime_pods_selector(name)),
         url: deployment.map(|_| format!("http://{}.{namespace}.svc:{HTTP_PORT}", child_name(name))),
         config_hash: deployment.and_then(annotation(CONFIG_HASH)),
         tools: match outcome {

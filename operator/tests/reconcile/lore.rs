@@ -1,7 +1,7 @@
 //! The Job of a Spirit's Lore, against an API server in memory.
 
 use crate::api::{Api, condition};
-use eywa_crds::Spirit;
+use eywa_crds::{Spirit, labels};
 use eywa_operator::spirit::{SpiritContext, reconcile};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -102,6 +102,24 @@ const DONE: &str =
 
 fn now() -> String {
     k8s_openapi::jiff::Timestamp::now().to_string()
+}
+
+/// Whoever looks for the pods that serve (the Service, `eywa chat --cluster`) must not find the Job's.
+#[tokio::test]
+async fn the_jobs_pods_are_not_taken_for_those_that_serve() {
+    let library = Library::new();
+    library.reconcile().await;
+    let job = library
+        .api
+        .get(&format!("{JOBS}{}", library.job()))
+        .unwrap();
+    let labels = &job["spec"]["template"]["metadata"]["labels"];
+    assert_eq!(labels[labels::SPIRIT], "librarian");
+    let serving = labels::runtime_pods("librarian");
+    assert!(
+        serving.iter().any(|(label, value)| labels[label] != *value),
+        "{labels}"
+    );
 }
 
 #[tokio::test]

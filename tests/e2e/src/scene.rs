@@ -160,9 +160,9 @@ impl Scene {
         self.pods(spirit::NAME).await
     }
 
-    /// The pods of a Spirit that are ready and stay.
+    /// The pods that serve a Spirit, and are ready and stay.
     pub async fn pods(&self, spirit: &str) -> Vec<Pod> {
-        let label = format!("eywa.dev/spirit={spirit}");
+        let label = format!("app.kubernetes.io/name=eywa-runtime,eywa.dev/spirit={spirit}");
         let pods = self.kubectl.get(&["pods", "-l", &label]).await;
         pods["items"]
             .as_array()

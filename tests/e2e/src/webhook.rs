@@ -71,7 +71,7 @@ impl Meta {
     pub async fn post(&self, url: &str, webhook: &Value) -> Answer {
         self.try_post(url, webhook)
             .await
-            .unwrap_or_else(|error| panic!("no answer from {url}: {error}"))
+            .unwrap_or_else(|error| panic!("no answer from {url}: {error:?}"))
     }
 
     /// Sends a signed webhook, to somebody who may not be there.
@@ -96,7 +96,7 @@ impl Meta {
     ) -> Answer {
         self.send(url, body, signature)
             .await
-            .unwrap_or_else(|error| panic!("no answer from {url}: {error}"))
+            .unwrap_or_else(|error| panic!("no answer from {url}: {error:?}"))
     }
 
     /// Asks for the challenge of a webhook's verification.
@@ -112,7 +112,7 @@ impl Meta {
         let request = self.client.get(url).query(&query);
         answer(request)
             .await
-            .unwrap_or_else(|error| panic!("no answer from {url}: {error}"))
+            .unwrap_or_else(|error| panic!("no answer from {url}: {error:?}"))
     }
 
     /// Gets a page, such as that of a probe.

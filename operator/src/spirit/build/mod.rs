@@ -7,7 +7,7 @@ mod network;
 mod scaling;
 
 use crate::settings::Settings;
-use eywa_crds::{Spirit, runtime_config::PodIdentities};
+use eywa_crds::{Spirit, labels, runtime_config::PodIdentities};
 use k8s_openapi::{
     api::{
         apps::v1::Deployment,
@@ -25,10 +25,6 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use deployment::{SECRETS_DIR, environment, mount, runtime_image, secrets_volume};
 pub(crate) use network::policy as network_policy;
 
-/// The label that names the Spirit, on everything that is made for it.
-pub const SPIRIT: &str = "eywa.dev/spirit";
-/// The value of `app.kubernetes.io/name` of the pods of all Spirits.
-pub const APP: &str = "eywa-runtime";
 /// The annotation of the pods with the hash of their configuration.
 pub const CONFIG_HASH: &str = "eywa.dev/config-hash";
 /// The annotation of the pods with one hash over all values of the Secrets they mount.
@@ -108,15 +104,6 @@ pub fn redis_secret_name(name: &str) -> String {
 /// The key of that Secret.
 pub const REDIS_KEY: &str = "url";
 
-/// The labels that the pods of the Spirit `name` are selected by. They never change.
-#[must_use]
-pub fn selector(name: &str) -> BTreeMap<String, String> {
-    BTreeMap::from([
-        ("app.kubernetes.io/name".to_owned(), APP.to_owned()),
-        (SPIRIT.to_owned(), name.to_owned()),
-    ])
-}
-
 impl Blueprint<'_> {
     /// Builds all children.
     #[must_use]
@@ -150,7 +137,7 @@ impl Blueprint<'_> {
     }
 
     pub(crate) fn labels(&self) -> BTreeMap<String, String> {
-        let mut labels = selector(self.name);
+        let mut labels = labels::runtime_pods(self.name);
         for (key, value) in [
             ("app.kubernetes.io/instance", self.name),
             ("app.kubernetes.io/component", "runtime"),
@@ -164,7 +151,7 @@ impl Blueprint<'_> {
 
     fn pods(&self) -> LabelSelector {
         LabelSelector {
-            match_labels: Some(selector(self.name)),
+            match_labels: Some(labels::runtime_pods(self.name)),
             ..Default::default()
         }
     }

@@ -1,6 +1,7 @@
 //! Where the pods are reached, and where their traffic may go.
 
-use super::{ADMIN_PORT, Blueprint, DESK_PORT, HTTP_PORT, selector};
+use super::{ADMIN_PORT, Blueprint, DESK_PORT, HTTP_PORT};
+use eywa_crds::labels;
 use k8s_openapi::{
     api::{
         core::v1::{Service, ServicePort, ServiceSpec},
@@ -16,7 +17,7 @@ pub(super) fn service(blueprint: &Blueprint<'_>) -> Service {
     Service {
         metadata: blueprint.metadata(),
         spec: Some(ServiceSpec {
-            selector: Some(selector(blueprint.name)),
+            selector: Some(labels::runtime_pods(blueprint.name)),
             ports: Some(vec![
                 service_port("http", HTTP_PORT),
                 service_port("desk", DESK_PORT),

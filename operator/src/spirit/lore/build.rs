@@ -1,10 +1,11 @@
 //! The Job that brings a Spirit's documents in. Pure.
 
 use super::super::{
-    build::{self, Blueprint, SPIRIT},
+    build::{self, Blueprint},
     validate::LorePlan,
 };
 use crate::pods::{container_security, pod_security};
+use eywa_crds::labels;
 use k8s_openapi::{
     api::{
         batch::v1::{Job, JobSpec},
@@ -203,7 +204,7 @@ impl LoreBlueprint<'_> {
     }
 
     fn selector(&self) -> BTreeMap<String, String> {
-        [("app.kubernetes.io/name", APP), (SPIRIT, self.spirit.name)]
+        [(labels::NAME, APP), (labels::SPIRIT, self.spirit.name)]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into()
     }

@@ -8,7 +8,7 @@ mod report;
 
 use self::build::LoreBlueprint;
 use super::{
-    build::{Blueprint, SPIRIT},
+    build::Blueprint,
     dereference::Dereferenced,
     validate::{LORE_READY, LorePlan},
 };
@@ -18,7 +18,7 @@ use crate::{
     context::Context,
     error::Error,
 };
-use eywa_crds::Spirit;
+use eywa_crds::{Spirit, labels};
 use k8s_openapi::{
     api::{
         batch::v1::Job,
@@ -145,7 +145,8 @@ fn hash(blueprint: &Blueprint<'_>, plan: &LorePlan, read: &Dereferenced) -> Resu
 
 async fn jobs(ctx: &Context, namespace: &str, name: &str) -> Result<Vec<Job>, Error> {
     let ours = format!(
-        "{SPIRIT}={name},app.kubernetes.io/component={}",
+        "{}={name},app.kubernetes.io/component={}",
+        labels::SPIRIT,
         build::COMPONENT
     );
     let params = ListParams::default().labels(&ours);

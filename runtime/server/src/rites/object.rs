@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use eywa_crds::{
-    Rite as RiteObject,
+    Rite as RiteObject, labels,
     reference::SpiritRef,
     rite::{Decision, RiteOutcome as OutcomeStatus, RitePhase, RiteSpec, RiteStatus},
 };
@@ -47,7 +47,7 @@ pub(super) fn object(spirit: &SpiritName, rite: &Rite) -> RiteObject {
             comment: None,
         },
     );
-    let label = ("eywa.dev/spirit".to_owned(), spirit.to_string());
+    let label = (labels::SPIRIT.to_owned(), spirit.to_string());
     object.metadata.labels = Some(BTreeMap::from([label]));
     object
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use eywa_crds::{
-    Vigil,
+    Vigil, labels,
     reference::SpiritRef,
     vigil::{FOLLOWED, KEPT_BY, KEPT_BY_RUNTIME, VigilPhase, VigilSpec, VigilStatus, object_name},
 };
@@ -37,7 +37,7 @@ pub(super) fn kept_object(spirit: &SpiritName, target: &Target, watch: &Watch) -
     let label = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
     let labels = [
         (KEPT_BY, KEPT_BY_RUNTIME),
-        ("eywa.dev/spirit", spirit.as_str()),
+        (labels::SPIRIT, spirit.as_str()),
     ];
     vigil.metadata.labels = Some(labels.map(label).into());
     vigil.metadata.annotations = Some(BTreeMap::from([label((FOLLOWED, "1"))]));
