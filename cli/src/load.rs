@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, net::SocketAddr, path::Path};
 
 use anyhow::{Context as _, Result};
+use clap::Args;
 use eywa_crds::{
-    compile::{self, DefaultStores, Defaults},
+    compile::{self, DefaultStores, Defaults, Problem, ProblemReason},
     manifest::{ManifestProblem, Manifests},
     runtime_config::{IngestConfig, RedisUrls, RuntimeConfig},
 };
-use eywa_guard::Policy;
+use eywa_guard::{IpNet, Policy};
 
 /// A folder, read and compiled.
 pub(crate) struct Loaded {
@@ -19,6 +20,18 @@ pub(crate) struct Loaded {
     pub(crate) lore: BTreeMap<String, IngestConfig>,
     /// Everything that is wrong, with its file and line.
     pub(crate) problems: Vec<ManifestProblem>,
+}
+
+/// What the admin of a cluster allows beyond what every manifest may point at: the chart's network.allow.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Allowances {
+    /// A private network that manifests may point at, as in network.allow.cidrs of the chart; may be repeated.
+    #[arg(long = "allow-cidr", value_name = "CIDR", value_delimiter = ',')]
+    cidrs: Vec<IpNet>,
+    /// A private host that manifests may point at, such as *.shared.svc, as in network.allow.hosts of the chart; may be
+    /// repeated.
+    #[arg(long = "allow-host", value_name = "HOST", value_delimiter = ',')]
+    hosts: Vec<String>,
 }
 
 /// Reads a folder.
@@ -56,7 +69,7 @@ pub(crate) fn compile(
                 configs.insert(name.clone(), config);
             }
             Ok(_) => {}
-            Err(wrong) => problems.extend(wrong.iter().map(|problem| manifests.locate(problem))),
+            Err(wrong) => problems.extend(wrong.iter().map(|problem| locate(&manifests, problem))),
         }
     }
     Loaded {
@@ -67,23 +80,46 @@ pub(crate) fn compile(
     }
 }
 
-/// What `eywa up` decides for every Spirit: state in this process, and loopback within reach.
-pub(crate) fn local_defaults() -> Defaults {
-    let network = Policy {
-        loopback: true,
-        ..Policy::default()
-    };
-    Defaults {
-        network,
-        stores: DefaultStores::Embedded,
+/// A problem with its place; and where an allowance would mend it, how that is said here.
+pub(crate) fn locate(manifests: &Manifests, problem: &Problem) -> ManifestProblem {
+    let mut located = manifests.locate(problem);
+    if problem.reason == ProblemReason::AddressNotAllowed
+        && problem.message.contains("network.allow")
+    {
+        located
+            .message
+            .push_str("; what a cluster allows is said here with --allow-host and --allow-cidr");
     }
+    located
 }
 
-/// What a cluster with the chart's own values decides.
-pub(crate) fn cluster_defaults() -> Defaults {
-    let stores = DefaultStores::Redis(RedisUrls::Plain("redis://the-charts-own".to_owned()));
-    Defaults {
-        network: Policy::default(),
-        stores,
+impl Allowances {
+    /// What `eywa up` decides for every Spirit: state in this process, and loopback within reach.
+    pub(crate) fn on_this_machine(&self) -> Defaults {
+        let network = Policy {
+            loopback: true,
+            ..self.network()
+        };
+        Defaults {
+            network,
+            stores: DefaultStores::Embedded,
+        }
+    }
+
+    /// What a cluster decides that allows this, and has the chart's own values for the rest.
+    pub(crate) fn in_a_cluster(&self) -> Defaults {
+        let stores = DefaultStores::Redis(RedisUrls::Plain("redis://the-charts-own".to_owned()));
+        Defaults {
+            network: self.network(),
+            stores,
+        }
+    }
+
+    fn network(&self) -> Policy {
+        Policy {
+            allow_cidrs: self.cidrs.clone(),
+            allow_hosts: self.hosts.clone(),
+            ..Policy::default()
+        }
     }
 }

@@ -69,8 +69,8 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Up(up) => up.run(),
         Command::Chat(chat) => chat.run(reach.cluster),
-        Command::Validate(validate) => return validate.run(),
-        Command::Lore(lore) => lore.run(),
+        Command::Validate(validate) => return validate.run(reach.cluster),
+        Command::Lore(lore) => lore.run(reach.cluster),
         Command::Attend(attend) => attend.run(reach),
         Command::Completion(completion) => completion.run(),
     };

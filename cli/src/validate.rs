@@ -4,24 +4,27 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use crate::load;
+use crate::{cluster::ClusterFlags, load};
 
 /// Checks the manifests of a folder.
 #[derive(Args)]
 pub(crate) struct Validate {
     /// The folder, or one file.
     dir: PathBuf,
-    /// The namespace that the objects are for.
-    #[arg(short, long, default_value = "default")]
-    namespace: String,
+    /// The namespace that the objects are for; default, unless given.
+    #[arg(short, long)]
+    namespace: Option<String>,
+    #[command(flatten)]
+    allow: load::Allowances,
 }
 
 impl Validate {
-    pub(crate) fn run(&self) -> ExitCode {
+    /// Runs it. `before` are the options that stood before the command's name.
+    pub(crate) fn run(self, before: ClusterFlags) -> ExitCode {
+        let namespace = self.namespace.or(before.namespace);
+        let namespace = namespace.as_deref().unwrap_or("default");
         let loaded = match load::read(&self.dir) {
-            Ok(manifests) => {
-                load::compile(manifests, &self.namespace, &load::cluster_defaults(), &[])
-            }
+            Ok(manifests) => load::compile(manifests, namespace, &self.allow.in_a_cluster(), &[]),
             Err(error) => {
                 eprintln!("error: {error:#}");
                 return ExitCode::FAILURE;

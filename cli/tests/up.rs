@@ -8,6 +8,10 @@
 
 #[path = "up/imprint.rs"]
 mod imprint;
+#[path = "up/servers.rs"]
+mod servers;
+#[path = "up/validate.rs"]
+mod validate;
 
 use std::{
     fs,

@@ -423,7 +423,7 @@ fn a_configuration_of_another_version_is_refused_as_such() {
 
 /// Where requests must not go, however it is written. Cases of OWASP's cheat sheet on server-side request forgery and of
 /// RFC 6890's special-purpose addresses.
-const FORBIDDEN: [&str; 26] = [
+const FORBIDDEN: [&str; 30] = [
     "file:///etc/passwd",
     "gopher://api.example/",
     "ftp://api.example/",
@@ -448,6 +448,10 @@ const FORBIDDEN: [&str; 26] = [
     "http://169.254.169.254/latest/meta-data/",
     "http://169.254.170.2/",
     "http://100.100.100.200/",
+    "https://168.63.129.16/",
+    "https://192.0.0.192/",
+    "https://[fd00:ec2::23]/",
+    "https://[fd20:ce::254]/",
     "http://shop.other.svc/",
     "http://shop.other.svc.cluster.local/",
 ];

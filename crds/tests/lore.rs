@@ -329,10 +329,18 @@ fn an_imprint_is_there_only_when_it_is_asked_for() {
         None
     );
     let key = "apiKey: {secretRef: {name: model, key: key}}";
+    let off = compiled(&format!(
+        "  imprint: {{maxAge: 26280h, oracle: {{provider: openai, model: small, {key}}}}}\n"
+    ));
+    let imprint = off.spirits["barista"].imprint.as_ref().unwrap();
+    assert!(imprint.off, "it only says how long facts are kept");
+    assert_eq!(imprint.max_age.as_std().as_secs(), 26280 * 3600);
+    assert!(!off.secret_files().contains(&file("model")));
     let config = compiled(&format!(
         "  imprint: {{enabled: true, maxFacts: 9, oracle: {{provider: openai, model: small, {key}}}}}\n"
     ));
     let imprint = config.spirits["barista"].imprint.as_ref().unwrap();
+    assert!(!imprint.off);
     assert_eq!(imprint.max_facts, 9);
     assert_eq!(imprint.oracle.as_ref().unwrap().model(), "small");
     assert!(

@@ -54,21 +54,6 @@ impl Verdict {
     }
 }
 
-impl From<&Condition> for Verdict {
-    fn from(condition: &Condition) -> Self {
-        let status = match condition.status.as_str() {
-            "True" => "True",
-            "False" => "False",
-            _ => "Unknown",
-        };
-        Self {
-            status,
-            reason: condition.reason.clone(),
-            message: condition.message.clone(),
-        }
-    }
-}
-
 /// The condition `type_` of a list, if it is there.
 #[must_use]
 pub fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {

@@ -8,6 +8,8 @@ mod telling;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
+use crate::cluster::ClusterFlags;
+
 /// Brings documents into a Spirit's Lore, and looks in it.
 #[derive(Args)]
 pub(crate) struct LoreArgs {
@@ -25,15 +27,16 @@ enum LoreCommand {
 }
 
 impl LoreArgs {
-    pub(crate) fn run(self) -> Result<()> {
+    /// Runs it. `before` are the options that stood before the command's name.
+    pub(crate) fn run(self, before: ClusterFlags) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()?;
         let done = runtime.block_on(async {
             match self.command {
-                LoreCommand::Sync(sync) => sync.run().await,
-                LoreCommand::Search(search) => search.run().await,
+                LoreCommand::Sync(sync) => sync.run(before).await,
+                LoreCommand::Search(search) => search.run(before).await,
             }
         });
         // A file that is still being read is nobody's to wait for.

@@ -1,14 +1,18 @@
 //! Which Lore a command is about: a Spirit's, by its manifest.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use eywa_adapters::redb::{OpenError, Redb};
 use eywa_crds::{
-    compile::{self, DefaultStores, Defaults, referenced_secrets},
+    compile::{self, DefaultStores, Defaults, Surroundings, referenced_secrets},
     manifest::Manifests,
     runtime_config::{CompiledLoreStore, IngestConfig, SecretFile},
+    spirit::LoreStore,
 };
 use eywa_runtime::{
     metrics::Metrics,
@@ -19,8 +23,13 @@ use eywa_runtime::{
     },
 };
 use secrecy::SecretString;
+use url::{Host, Url};
 
-use crate::{load, up};
+use crate::{
+    cluster::ClusterFlags,
+    load::{self, Allowances},
+    up,
+};
 
 /// Where a Spirit's manifest is, and its store.
 #[derive(Args)]
@@ -29,9 +38,12 @@ pub(crate) struct Manifest {
     /// api-key of the Secret openai from EYWA_SECRET_OPENAI_API_KEY.
     #[arg(short, long, value_name = "FILE", default_value = ".")]
     file: PathBuf,
-    /// The namespace that the manifests are for.
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    kube_namespace: String,
+    /// The namespace of Kubernetes that the manifests are for; default, unless given. Also -n before the command: eywa -n
+    /// cafe lore …
+    #[arg(long, value_name = "NAME")]
+    kube_namespace: Option<String>,
+    #[command(flatten)]
+    allow: Allowances,
     /// Use the store that `eywa up` keeps for this folder, not the one that the manifest names.
     #[arg(long)]
     local: bool,
@@ -51,8 +63,9 @@ pub(crate) struct Place {
 }
 
 impl Manifest {
-    /// Opens the Lore of the Spirit of this name, or of the only one.
-    pub(crate) fn open(&self, spirit: Option<&str>) -> Result<Place> {
+    /// Opens the Lore of the Spirit of this name, or of the only one. `before` are the options that stood before the
+    /// command's name.
+    pub(crate) fn open(&self, spirit: Option<&str>, before: ClusterFlags) -> Result<Place> {
         let mut manifests = load::read(&self.file)?;
         let spirit = only(&manifests, spirit)?;
         let mut spec = manifests.spirits[&spirit].spec.clone();
@@ -64,31 +77,33 @@ impl Manifest {
                 keys.insert(needed.key, value);
             }
         }
-        if let Some(lore) = &mut spec.lore {
-            // Those that are brought in by themselves need not be here.
-            lore.sources.clear();
-        }
         let defaults = Defaults {
             stores: if self.local {
                 DefaultStores::Embedded
             } else {
                 DefaultStores::None
             },
-            ..load::local_defaults()
+            ..self.allow.on_this_machine()
         };
-        let around = manifests.surroundings(&self.kube_namespace, defaults);
+        let namespace = self.kube_namespace.clone().or(before.namespace);
+        let namespace = namespace.as_deref().unwrap_or("default");
+        let mut around = manifests.surroundings(namespace, defaults);
+        if let Some(lore) = &mut spec.lore {
+            // Those that are brought in by themselves need not be here.
+            lore.sources.clear();
+            if let Some(url) = &self.store_url {
+                reach_at(url, &mut lore.store, &mut around)?;
+            }
+        }
         let config = compile::compile_lore(&spirit, &spec, &around).map_err(|problems| {
             let problems: Vec<String> = problems
                 .iter()
-                .map(|problem| manifests.locate(problem).to_string())
+                .map(|problem| load::locate(&manifests, problem).to_string())
                 .collect();
             anyhow::anyhow!("{}", problems.join("\n"))
         })?;
-        let mut config = config
+        let config = config
             .with_context(|| format!("the Spirit {spirit} has no spec.lore: say there where its passages are kept and what embeds them"))?;
-        if let Some(url) = &self.store_url {
-            reach_at(&mut config.lore.store, url)?;
-        }
         let mut shared = Shared::new(config.network.clone(), Metrics::new()?);
         if config.lore.store == CompiledLoreStore::Embedded {
             shared = shared.with_lore(self.embedded()?);
@@ -167,18 +182,36 @@ fn only(manifests: &Manifests, name: Option<&str>) -> Result<String> {
     }
 }
 
-fn reach_at(store: &mut CompiledLoreStore, at: &str) -> Result<()> {
-    match store {
-        CompiledLoreStore::Qdrant(collection) | CompiledLoreStore::Weaviate(collection) => {
-            at.clone_into(&mut collection.url);
+/// The store is at this URL: so says whoever runs this, and its host is let through for it.
+fn reach_at(at: &str, store: &mut LoreStore, around: &mut Surroundings) -> Result<()> {
+    let url = Url::parse(at).with_context(|| format!("--store-url {at:?} is not a URL"))?;
+    let written = [
+        store.qdrant.as_mut().map(|qdrant| &mut qdrant.url),
+        store.weaviate.as_mut().map(|weaviate| &mut weaviate.url),
+        store.pinecone.as_mut().map(|pinecone| &mut pinecone.url),
+    ];
+    let Some(written) = written.into_iter().flatten().next() else {
+        bail!(
+            "--store-url is for stores that are reached by HTTP; a PostgreSQL's URL is in its Secret"
+        )
+    };
+    at.clone_into(written);
+    let network = &mut around.defaults.network;
+    let mut allow = |address: IpAddr| network.allow_cidrs.push(address.to_canonical().into());
+    match url.host() {
+        Some(Host::Ipv4(address)) => allow(address.into()),
+        Some(Host::Ipv6(address)) => allow(address.into()),
+        Some(Host::Domain(name)) => {
+            let name = name.trim_end_matches('.').to_owned();
+            // A name without a dot is this machine's to look up, and no Service.
+            let port = url.port().map(|port| format!(":{port}"));
+            let address = name.clone() + &port.unwrap_or_default();
+            around.services.insert(name.clone(), address);
+            network.allow_hosts.push(name);
         }
-        CompiledLoreStore::Pinecone { url, .. } => at.clone_into(url),
-        CompiledLoreStore::Pgvector { .. } | CompiledLoreStore::Embedded => {
-            bail!(
-                "--store-url is for stores that are reached by HTTP; a PostgreSQL's URL is in its Secret"
-            )
-        }
+        None => {}
     }
+    network.check_url(&url).context("--store-url")?;
     Ok(())
 }
 

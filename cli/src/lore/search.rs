@@ -5,7 +5,10 @@ use clap::Args;
 use eywa_weave::ports::lore::{Match, Purpose, Search};
 
 use super::place::Manifest;
-use crate::terminal::{safe, say};
+use crate::{
+    cluster::ClusterFlags,
+    terminal::{safe, say},
+};
 
 /// How much of a passage is shown, in characters.
 const SHOWN: usize = 400;
@@ -19,7 +22,8 @@ pub(crate) struct SearchLore {
     words: String,
     #[command(flatten)]
     manifest: Manifest,
-    /// The namespace in the store: one tenant's. Without it, the one that the Spirit searches.
+    /// The namespace in the store: one tenant's. Without it, the one that the Spirit searches. That of Kubernetes is
+    /// --kube-namespace.
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
     /// How many passages are shown; as many as the Spirit is shown, unless given.
@@ -28,8 +32,8 @@ pub(crate) struct SearchLore {
 }
 
 impl SearchLore {
-    pub(super) async fn run(self) -> Result<()> {
-        let place = self.manifest.open(Some(&self.spirit))?;
+    pub(super) async fn run(self, before: ClusterFlags) -> Result<()> {
+        let place = self.manifest.open(Some(&self.spirit), before)?;
         let lore = &place.config.lore;
         let namespace = match &self.namespace {
             Some(namespace) => namespace.clone(),

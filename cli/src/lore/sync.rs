@@ -12,7 +12,7 @@ use eywa_lore::{
 use eywa_runtime::ingest::cut;
 
 use super::{place::Manifest, telling};
-use crate::terminal::say;
+use crate::{cluster::ClusterFlags, terminal::say};
 
 /// Brings a folder's documents in.
 #[derive(Args)]
@@ -24,7 +24,8 @@ pub(crate) struct SyncFolder {
     spirit: Option<String>,
     #[command(flatten)]
     manifest: Manifest,
-    /// The namespace in the store: one tenant's. Without it, the one that the Spirit searches.
+    /// The namespace in the store: one tenant's. Without it, the one that the Spirit searches. That of Kubernetes is
+    /// --kube-namespace.
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
     /// What this folder's documents are known as: those of the set that it no longer has are removed. Its own name, unless
@@ -59,12 +60,12 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl SyncFolder {
-    pub(super) async fn run(self) -> Result<()> {
+    pub(super) async fn run(self, before: ClusterFlags) -> Result<()> {
         let set = match &self.set {
             Some(set) => set.clone(),
             None => self.folder_name()?,
         };
-        let place = self.manifest.open(self.spirit.as_deref())?;
+        let place = self.manifest.open(self.spirit.as_deref(), before)?;
         let namespace = self.namespace(&place.config.lore.namespace)?;
         let mut shelf = Shelf::new(Reader::of_this_program()?, place.shared.client.clone());
         let metadata: BTreeMap<String, String> = self.metadata.iter().cloned().collect();

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Result, bail};
 use eywa_crds::{
-    compile::conduit_service_name,
+    compile::{Defaults, conduit_service_name},
     runtime_config::{CompiledChannel, RuntimeConfig, SecretFile},
 };
 use eywa_runtime::{
@@ -21,7 +21,14 @@ use eywa_runtime::{
 use eywa_weave::SpiritName;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{GRACE, lore::Librarian, rites::Board, servers::Server, stores::Kept, vigils::Files};
+use super::{
+    GRACE,
+    lore::Librarian,
+    rites::Board,
+    servers::{self, Server},
+    stores::Kept,
+    vigils::Files,
+};
 use crate::{
     discovery::{self, Announced, DeskReach, Reach, Running},
     load::{self, Loaded},
@@ -36,6 +43,7 @@ pub(super) struct Household {
     url: String,
     desk: DeskReach,
     roster: Roster,
+    defaults: Defaults,
     shared: Shared,
     kept: Kept,
     librarian: Librarian,
@@ -56,13 +64,7 @@ struct Recipe {
 
 impl Recipe {
     fn is(&self, config: &RuntimeConfig, secrets: &HeldSecrets) -> bool {
-        let plain = |held: &HeldSecrets| -> Vec<(SecretFile, String)> {
-            held.0
-                .iter()
-                .map(|(file, value)| (file.clone(), value.expose_secret().to_owned()))
-                .collect()
-        };
-        self.config == *config && plain(&self.secrets) == plain(secrets)
+        self.config == *config && same(&self.secrets, secrets)
     }
 }
 
@@ -74,6 +76,7 @@ impl Household {
         desk: DeskReach,
         roster: Roster,
         metrics: Metrics,
+        defaults: Defaults,
     ) -> Result<Self> {
         let kept = Kept::open(data)?;
         Ok(Self {
@@ -81,7 +84,8 @@ impl Household {
             url,
             desk,
             roster,
-            shared: Shared::new(load::local_defaults().network, metrics).with_lore(kept.lore()),
+            shared: Shared::new(defaults.network.clone(), metrics).with_lore(kept.lore()),
+            defaults,
             kept,
             librarian: Librarian::new()?,
             stores: BTreeMap::new(),
@@ -139,18 +143,15 @@ impl Household {
     }
 
     async fn read(&mut self) -> Result<Loaded> {
-        let manifests = load::read(&self.dir)?;
-        let wanted: BTreeMap<&String, _> = manifests
-            .conduits
-            .iter()
-            .filter_map(|(name, conduit)| Some((name, conduit.spec.server.as_ref()?)))
-            .collect();
+        let mut manifests = load::read(&self.dir)?;
+        let (wanted, missing) = servers::recipes(&manifests);
+        manifests.problems.extend(missing);
         // Before compiling, which needs their addresses; nothing is started for a folder that is unsound.
         if manifests.problems.is_empty() {
             let stale: Vec<String> = self
                 .servers
                 .iter()
-                .filter(|(name, server)| wanted.get(name) != Some(&&server.spec))
+                .filter(|(name, server)| wanted.get(*name) != Some(&server.recipe))
                 .map(|(name, _)| name.clone())
                 .collect();
             for name in stale {
@@ -158,10 +159,10 @@ impl Household {
                     server.stop().await;
                 }
             }
-            for (name, spec) in wanted {
-                if !self.servers.contains_key(name) {
-                    self.servers
-                        .insert(name.clone(), Server::start(name, spec, &self.dir)?);
+            for (name, recipe) in wanted {
+                if !self.servers.contains_key(&name) {
+                    let server = Server::start(&name, recipe, &self.dir)?;
+                    self.servers.insert(name, server);
                 }
             }
         }
@@ -173,7 +174,7 @@ impl Household {
         Ok(load::compile(
             manifests,
             NAMESPACE,
-            &load::local_defaults(),
+            &self.defaults,
             &services,
         ))
     }
@@ -315,4 +316,15 @@ pub(super) fn held(
             })
             .collect(),
     )
+}
+
+/// Whether two hold the same values.
+pub(super) fn same(one: &HeldSecrets, other: &HeldSecrets) -> bool {
+    let plain = |held: &HeldSecrets| -> Vec<(SecretFile, String)> {
+        held.0
+            .iter()
+            .map(|(file, value)| (file.clone(), value.expose_secret().to_owned()))
+            .collect()
+    };
+    plain(one) == plain(other)
 }

@@ -5,6 +5,7 @@
 //! goes on.
 
 mod desk;
+mod environment;
 mod household;
 mod lore;
 mod rites;
@@ -31,6 +32,7 @@ use tracing_subscriber::EnvFilter;
 
 use self::household::Household;
 pub(crate) use self::stores::embedded_lore;
+use crate::load::Allowances;
 
 /// How long what is in work may take to finish when it is stopped.
 const GRACE: Duration = Duration::from_secs(25);
@@ -52,6 +54,8 @@ pub(crate) struct Up {
     /// The folder that conversations are kept in; by default one of yours, named after DIR.
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    allow: Allowances,
 }
 
 impl Up {
@@ -93,6 +97,7 @@ impl Up {
             desk.reach(),
             roster.clone(),
             metrics.clone(),
+            self.allow.on_this_machine(),
         )?;
         let mut edits = watching::watch(&dir)?;
         household.load().await?;

@@ -1,6 +1,7 @@
 //! The servers of Conduits, as child processes.
 
 use std::{
+    collections::BTreeMap,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
@@ -8,13 +9,18 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use eywa_crds::conduit::ConduitServer;
+use eywa_crds::{
+    conduit::ConduitServer,
+    manifest::{ManifestProblem, Manifests},
+};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::{Child, Command},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
+
+use super::environment::Environment;
 
 /// The first pause before a server that ended is started again; each one after it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -25,9 +31,30 @@ const WELL: Duration = Duration::from_secs(10);
 /// How long a server may take to end when it is asked to.
 const GOODBYE: Duration = Duration::from_secs(3);
 
+/// What a server is started from.
+pub(super) type Recipe = (ConduitServer, Environment);
+
+/// What each Conduit's server is started from, by the Conduit's name; and what is missing for that.
+pub(super) fn recipes(manifests: &Manifests) -> (BTreeMap<String, Recipe>, Vec<ManifestProblem>) {
+    let mut recipes = BTreeMap::new();
+    let mut missing = Vec::new();
+    for (name, conduit) in &manifests.conduits {
+        let Some(spec) = &conduit.spec.server else {
+            continue;
+        };
+        match Environment::of(name, spec, manifests) {
+            Ok(environment) => {
+                recipes.insert(name.clone(), (spec.clone(), environment));
+            }
+            Err(problems) => missing.extend(problems),
+        }
+    }
+    (recipes, missing)
+}
+
 /// A Conduit's server, which is started again whenever it ends.
 pub(super) struct Server {
-    pub(super) spec: ConduitServer,
+    pub(super) recipe: Recipe,
     pub(super) address: SocketAddr,
     stop: CancellationToken,
     keeper: tokio::task::JoinHandle<()>,
@@ -36,19 +63,24 @@ pub(super) struct Server {
 impl Server {
     /// Starts a Conduit's server on a free port. `dir` is the folder of the manifests: the server's program may be built
     /// from a package that lies in it.
-    pub(super) fn start(conduit: &str, spec: &ConduitServer, dir: &Path) -> Result<Self> {
+    pub(super) fn start(conduit: &str, recipe: Recipe, dir: &Path) -> Result<Self> {
         let address = free_address().context("there is no free port on loopback")?;
         let stop = CancellationToken::new();
         let (name, wanted, dir, stopped) = (
             conduit.to_owned(),
-            spec.clone(),
+            recipe.clone(),
             dir.to_owned(),
             stop.clone(),
         );
+        for name in &recipe.1.left_out {
+            eprintln!(
+                "[{conduit}] {name} is left out of its server's environment: eywa up has no pod to take it from; give it a value, or take it from a Secret or a ConfigMap"
+            );
+        }
         let keeper =
             tokio::spawn(async move { keep(&name, &wanted, &dir, address, &stopped).await });
         Ok(Self {
-            spec: spec.clone(),
+            recipe,
             address,
             stop,
             keeper,
@@ -65,7 +97,7 @@ impl Server {
 /// Runs the server until it is stopped.
 async fn keep(
     conduit: &str,
-    spec: &ConduitServer,
+    recipe: &Recipe,
     dir: &Path,
     address: SocketAddr,
     stop: &CancellationToken,
@@ -73,7 +105,7 @@ async fn keep(
     let mut pause = FIRST_PAUSE;
     loop {
         let began = Instant::now();
-        match start(conduit, spec, dir, address) {
+        match start(conduit, recipe, dir, address) {
             Ok(mut child) => {
                 let status = tokio::select! {
                     status = child.wait() => status,
@@ -97,7 +129,12 @@ async fn keep(
     }
 }
 
-fn start(conduit: &str, spec: &ConduitServer, dir: &Path, address: SocketAddr) -> Result<Child> {
+fn start(
+    conduit: &str,
+    (spec, environment): &Recipe,
+    dir: &Path,
+    address: SocketAddr,
+) -> Result<Child> {
     let mut words = spec.command.iter().chain(&spec.args);
     let program = words
         .next()
@@ -118,13 +155,9 @@ fn start(conduit: &str, spec: &ConduitServer, dir: &Path, address: SocketAddr) -
         }
         None => Command::new(program),
     };
-    let env = spec
-        .env
-        .iter()
-        .filter_map(|set| Some((&set.name, set.value.as_ref()?)));
     let mut child = command
         .args(words)
-        .envs(env)
+        .envs(environment.set.iter().map(|(name, value)| (name, value)))
         .env("PORT", address.port().to_string())
         .env("HOST", address.ip().to_string())
         .current_dir(dir)

@@ -301,3 +301,72 @@ async fn a_tenant_s_documents_go_to_the_namespace_that_is_named() {
     assert!(search("user/ana").await.contains("oat milk"));
     assert!(search("user/bob").await.contains("nothing is found"));
 }
+
+/// Runs `eywa … lore search barista milk -f cafe …` with the store where the manifest says.
+async fn searched(machine: &Machine, before: &[&str], after: &[&str]) -> String {
+    let mut command = machine.eywa();
+    command.args(before);
+    command.args(["lore", "search", "barista", "milk", "-f", "cafe"]);
+    command.args(after);
+    tokio::task::spawn_blocking(move || said(&command.output().unwrap()))
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_the_cluster_alone_reaches_is_reached_at_the_url_that_is_named() {
+    let machine = Machine::new().await;
+    let store = MockServer::start().await;
+    let spirit = machine.spirit();
+    for written in ["http://10.1.2.3:6333", "http://qdrant.elsewhere.svc:6333"] {
+        let private = spirit.replace("http://qdrant.default.svc:6333", written);
+        machine.write("cafe/barista.yaml", private);
+        let refused = searched(&machine, &[], &[]).await;
+        assert!(
+            refused.contains("AddressNotAllowed") && refused.contains("--allow-host"),
+            "{refused}"
+        );
+        let url = store.uri();
+        let told = searched(&machine, &[], &["--store-url", &url]).await;
+        assert!(!told.contains("AddressNotAllowed"), "{told}");
+    }
+    let asked = store.received_requests().await.unwrap();
+    assert!(asked.len() >= 2, "the store was asked each time");
+    for (url, told) in [
+        ("http://169.254.169.254/", "never reached"),
+        ("127.0.0.1:6333", "--store-url"),
+        ("ftp://127.0.0.1/", "only http and https"),
+    ] {
+        let refused = searched(&machine, &[], &["--store-url", url]).await;
+        assert!(refused.contains(told), "{refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_namespace_and_what_the_cluster_allows_are_told_to_lore() {
+    let machine = Machine::new().await;
+    // With a namespace for each person, nothing is asked before it is named.
+    let spirit = machine
+        .spirit()
+        .replace("qdrant.default.svc", "qdrant.cafe.svc")
+        .replace(
+            "  lore:\n",
+            "  lore:\n    namespace: \"user/{{ user.id }}\"\n",
+        );
+    machine.write("cafe/barista.yaml", spirit);
+    let sound = "say with --namespace whose";
+    for (before, after, told) in [
+        (&[] as &[&str], &[] as &[&str], "another namespace"),
+        (&["-n", "cafe"], &[], sound),
+        (&[], &["--kube-namespace", "cafe"], sound),
+        (
+            &["-n", "cafe"],
+            &["--kube-namespace", "bar"],
+            "another namespace",
+        ),
+        (&[], &["--allow-host", "*.cafe.svc"], sound),
+    ] {
+        let said = searched(&machine, before, after).await;
+        assert!(said.contains(told), "{before:?} {after:?}: {said}");
+    }
+}

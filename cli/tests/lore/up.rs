@@ -38,6 +38,7 @@ apiVersion: v1
 kind: ConfigMap
 metadata: {name: house}
 data: {seeds.md: "Parrots like sunflower seeds."}
+binaryData: {cage.md: VGhlIGNhZ2UgaXMgb3Blbi4=}
 "#;
 
 /// A running `eywa up`. Killed when it is dropped.
@@ -47,12 +48,12 @@ struct Up {
 }
 
 impl Up {
-    fn start(machine: &Machine) -> Self {
+    fn start(machine: &Machine, folder: &str) -> Self {
         let mut child = machine
             .eywa()
             .args([
                 "up",
-                "birds",
+                folder,
                 "--http",
                 "127.0.0.1:0",
                 "--admin",
@@ -111,9 +112,9 @@ async fn documents_that_a_manifest_names_are_brought_in_whenever_they_change() {
         .await;
     let spirit = SPIRIT.replace("ELSEWHERE", &format!("{}/away.md", machine.embedder.uri()));
     machine.write("birds/parrot.yaml", &spirit);
-    let up = Up::start(&machine);
+    let up = Up::start(&machine, "birds");
     up.says("finds words, not meanings");
-    up.says("2 document(s) in 1 passage(s), 1 of them new, 0 removed");
+    up.says("3 document(s) in 2 passage(s), 2 of them new, 0 removed");
     // A manifest that names it is refused; one that is led there is at run time.
     let refused = up.says("169.254.169.254");
     assert!(refused.contains("never reached"), "{refused}");
@@ -141,4 +142,40 @@ async fn documents_that_a_manifest_names_are_brought_in_whenever_they_change() {
         found.contains("house/seeds.md") && found.contains("pumpkin"),
         "{found}"
     );
+}
+
+/// The Spirit of the machine, with a document, and its key.
+fn shelved(machine: &Machine, key: &str) -> String {
+    let spirit = machine.spirit();
+    let (spirit, secret) = spirit.split_once("---").unwrap();
+    format!(
+        "{spirit}    sources: [{{name: house, configMap: {{name: house}}}}]\n---{secret}---\n\
+         {{apiVersion: v1, kind: ConfigMap, metadata: {{name: house}}, data: {{milk.md: There is milk.}}}}\n---\n\
+         {{apiVersion: v1, kind: Secret, metadata: {{name: openai}}, stringData: {{api-key: {key}}}}}\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_corrected_brings_the_documents_in() {
+    let machine = Machine::new().await;
+    machine.write("cafe/barista.yaml", shelved(&machine, "not-that-key"));
+    let up = Up::start(&machine, "cafe");
+    up.says("not all in: the embedder openai failed: HTTP 401");
+    machine.write("cafe/barista.yaml", shelved(&machine, "not-a-real-key"));
+    up.says("1 document(s) in 1 passage(s), 1 of them new");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_could_not_be_brought_in_are_tried_again() {
+    let machine = Machine::new().await;
+    Mock::given(matchers::path("/v1/embeddings"))
+        .respond_with(ResponseTemplate::new(400))
+        .with_priority(1)
+        .up_to_n_times(2)
+        .mount(&machine.embedder)
+        .await;
+    machine.write("cafe/barista.yaml", shelved(&machine, "not-a-real-key"));
+    let up = Up::start(&machine, "cafe");
+    up.says("not all in: the embedder openai failed: HTTP 400 (tried again in");
+    up.says("1 document(s) in 1 passage(s), 1 of them new");
 }

@@ -258,14 +258,16 @@ impl SpiritCompiler<'_> {
     }
 
     pub(super) fn imprint(&mut self, imprint: &Imprint) -> Option<CompiledImprint> {
-        if !imprint.enabled {
+        let off = !imprint.enabled;
+        if off && imprint.max_age == Imprint::default().max_age {
             return None;
         }
         let oracle = match &imprint.oracle {
-            Some(oracle) => Some(self.oracle("spec.imprint.oracle", oracle)?),
-            None => None,
+            Some(oracle) if !off => Some(self.oracle("spec.imprint.oracle", oracle)?),
+            _ => None,
         };
         Some(CompiledImprint {
+            off,
             max_facts: imprint.max_facts,
             max_age: imprint.max_age,
             after: imprint.after,

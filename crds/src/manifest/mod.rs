@@ -3,6 +3,7 @@
 //! Every document is checked against the schema its CustomResourceDefinition has: types, unknown fields, enumerations,
 //! patterns, what is needed, defaults, and the CEL rules. What is wrong comes with its file and line.
 
+mod flow;
 mod kinds;
 mod node;
 mod structural;
@@ -46,6 +47,8 @@ pub struct Manifests {
     pub secrets: BTreeMap<String, BTreeMap<String, SecretString>>,
     /// The ConfigMaps, by name, with their data.
     pub config_maps: BTreeMap<String, BTreeMap<String, String>>,
+    /// The same ConfigMaps, with their binaryData.
+    pub binary: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
     /// What is wrong, in the order of files and lines. Unsound objects are not in the maps above.
     pub problems: Vec<ManifestProblem>,
     /// Objects of other kinds, which are not Eywa's to run: `Kind/name`.
@@ -138,7 +141,7 @@ impl Manifests {
         match serde_saphyr::from_multiple::<Node>(text) {
             Ok(documents) => {
                 for document in documents {
-                    self.add_document(file, document);
+                    self.add_document(file, text, document);
                 }
             }
             Err(error) => {
@@ -201,7 +204,7 @@ impl Manifests {
         });
     }
 
-    fn add_document(&mut self, file: &Path, document: Node) {
+    fn add_document(&mut self, file: &Path, source: &str, document: Node) {
         let (Some(api_version), Some(kind)) = (document.text("apiVersion"), document.text("kind"))
         else {
             return self.problem(
@@ -225,7 +228,7 @@ impl Manifests {
         let Some(schema) = schemas.get(&(api_version.clone(), kind.clone())) else {
             return self.add_unknown(file, &document, &api_version, &kind, id);
         };
-        let mut faults = Vec::new();
+        let mut faults = flow::question_marks(&document, source);
         let value = structural::check(&document, &schema.schema, "", &mut faults);
         if faults.is_empty() {
             faults.extend(schema.broken_rules(&document, &value));
@@ -302,20 +305,46 @@ impl Manifests {
         }
     }
 
-    fn keep(&mut self, kind: &str, name: &str, value: Value) -> Result<(), String> {
+    fn keep(&mut self, kind: &str, name: &str, mut value: Value) -> Result<(), String> {
         let name = name.to_owned();
+        unwrap_base64(&mut value, kind);
         match kind {
             "Spirit" => drop(self.spirits.insert(name, typed(value)?)),
             "Conduit" => drop(self.conduits.insert(name, typed(value)?)),
             "Vigil" => drop(self.vigils.insert(name, typed(value)?)),
             "Rite" => drop(self.rites.insert(name, typed(value)?)),
             "Secret" => drop(self.secrets.insert(name, secret_values(typed(value)?)?)),
-            _ => drop(
-                self.config_maps
-                    .insert(name, typed::<ConfigMap>(value)?.data.unwrap_or_default()),
-            ),
+            _ => {
+                let ConfigMap {
+                    data, binary_data, ..
+                } = typed(value)?;
+                let (data, binary) = (data.unwrap_or_default(), binary_data.unwrap_or_default());
+                if let Some(key) = binary.keys().find(|key| data.contains_key(*key)) {
+                    return Err(format!(
+                        "the key {key:?} is in data and in binaryData: leave one of them"
+                    ));
+                }
+                let bytes = binary.into_iter().map(|(key, bytes)| (key, bytes.0));
+                self.binary.insert(name.clone(), bytes.collect());
+                self.config_maps.insert(name, data);
+            }
         }
         Ok(())
+    }
+}
+
+/// The API server takes base64 in lines, too.
+fn unwrap_base64(value: &mut Value, kind: &str) {
+    let field = match kind {
+        "Secret" => "data",
+        "ConfigMap" => "binaryData",
+        _ => return,
+    };
+    let values = value.get_mut(field).and_then(Value::as_object_mut);
+    for value in values.into_iter().flat_map(|values| values.values_mut()) {
+        if let Value::String(text) = value {
+            text.retain(|c| c != '\n' && c != '\r');
+        }
     }
 }
 

@@ -11,6 +11,8 @@ use serde_saphyr::Spanned;
 pub(crate) struct Node {
     /// From 1.
     pub(crate) line: u64,
+    /// Where it begins in the source, in bytes; nothing for what an alias stands for.
+    pub(crate) at: Option<usize>,
     pub(crate) value: NodeValue,
 }
 
@@ -28,6 +30,8 @@ pub(crate) enum NodeValue {
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
     pub(crate) line: u64,
+    /// As a [`Node`]'s.
+    pub(crate) at: Option<usize>,
     pub(crate) name: String,
 }
 
@@ -103,11 +107,20 @@ fn steps(path: &str) -> impl Iterator<Item = Step<'_>> {
         )
 }
 
+fn beginning<T>(spanned: &Spanned<T>) -> Option<usize> {
+    if spanned.referenced != spanned.defined {
+        return None;
+    }
+    let at = spanned.referenced.span().byte_offset()?;
+    usize::try_from(at).ok()
+}
+
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let spanned = Spanned::<NodeValue>::deserialize(deserializer)?;
         Ok(Self {
             line: spanned.referenced.line(),
+            at: beginning(&spanned),
             value: spanned.value,
         })
     }
@@ -181,6 +194,7 @@ impl<'de> Deserialize<'de> for NodeValue {
                 while let Some(key) = entries.next_key::<Spanned<String>>()? {
                     let key = Key {
                         line: key.referenced.line(),
+                        at: beginning(&key),
                         name: key.value,
                     };
                     fields.push((key, entries.next_value()?));

@@ -262,6 +262,24 @@ fn a_vigils_release_may_be_a_bare_zero_and_no_other_number() {
 }
 
 #[test]
+fn a_config_map_has_bytes_too_and_no_key_twice() {
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: menu}\ndata: {a.md: Tea.}\n";
+    let binary = |data: &str| read(&format!("{map}binaryData:\n  {data}\n"));
+    for written in ["b.pdf: JVBERv8=", "b.pdf: |\n    JVBE\n    Rv8="] {
+        let manifests = binary(written);
+        assert!(manifests.problems.is_empty(), "{:?}", manifests.problems);
+        assert_eq!(manifests.config_maps["menu"]["a.md"], "Tea.");
+        assert_eq!(manifests.binary["menu"]["b.pdf"], b"%PDF\xff");
+    }
+    let twice = binary("a.md: VGVhLg==").problems[0].to_string();
+    assert!(
+        twice.contains("\"a.md\" is in data and in binaryData"),
+        "{twice}"
+    );
+    assert!(!binary("b.pdf: no").problems.is_empty());
+}
+
+#[test]
 fn every_schema_keyword_pattern_and_rule_is_one_that_is_understood() {
     fn walk(schema: &Value, path: &str) {
         for (keyword, value) in schema

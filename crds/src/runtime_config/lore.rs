@@ -267,6 +267,9 @@ pub enum CompiledDocuments {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CompiledImprint {
+    /// Nothing is drawn or shown: it says how long what was learnt before is kept, and no more.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub off: bool,
     /// The most facts of a person.
     pub max_facts: u32,
     /// How long a fact is kept that is not heard again.

@@ -45,7 +45,8 @@ pub struct Lore {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
     pub when: Option<String>,
-    /// Documents that are brought in whenever they or this part of the Spirit change. `eywa lore sync` brings in others.
+    /// Documents that are brought in whenever they or this part of the Spirit change; those that could not be had are asked
+    /// for again after 10 minutes, then ever less often. `eywa lore sync` brings in others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]

@@ -12,10 +12,10 @@ use self::{
     dereference::{DefaultRedis, Dereferenced},
     lore::Brought,
     status::{Outcome, READY, WARNED_OF, annotation},
-    validate::{CONDUIT_NOT_READY, LORE_READY, Plan, Validated},
+    validate::{CONDUIT_NOT_READY, Plan, Validated},
 };
 use crate::{
-    conditions::{self, Verdict},
+    conditions,
     context::Context,
     controller::{self, Scope},
     error::Error,
@@ -48,6 +48,9 @@ const KIND: &str = "Spirit";
 
 /// A Spirit is looked at again after this long even when nothing happened, in case a watch missed something.
 const RESYNC: Duration = Duration::from_secs(600);
+
+/// The most by which it is looked at later than something is due, so that many that are due at once do not come at once.
+const LATE: Duration = Duration::from_secs(10);
 
 /// What the reconciles of Spirits share.
 pub struct SpiritContext {
@@ -353,17 +356,16 @@ impl Subject<'_> {
         let ctx = &shared.ctx;
         let now = Timestamp::now();
         let compute = |spirit: &Spirit| {
-            let known = spirit
-                .status
-                .as_ref()
-                .and_then(|status| conditions::find(&status.conditions, LORE_READY));
-            let lore = match brought {
-                Some(brought) => lore::verdict(brought),
-                // Nothing was done about it: what was so still is.
-                None => known.map(Verdict::from),
-            };
             let name = self.name;
-            status::status(spirit, name, self.namespace, validated, outcome, lore, now)
+            status::status(
+                spirit,
+                name,
+                self.namespace,
+                validated,
+                outcome,
+                brought,
+                now,
+            )
         };
         let change = crate::status::write(ctx, self.spirit, status::own, compute).await?;
         if let Some(change) = change {
@@ -390,8 +392,18 @@ impl Subject<'_> {
                     .await;
             }
         }
-        Ok(Action::requeue(jittered(RESYNC)))
+        let due = brought.and_then(Brought::again);
+        Ok(Action::requeue(next_look(due, now)))
     }
+}
+
+/// How long until the Spirit is looked at again: soon after something is `due`, and no later than the resync.
+fn next_look(due: Option<Timestamp>, now: Timestamp) -> Duration {
+    let resync = jittered(RESYNC);
+    due.map_or(resync, |due| {
+        let left = Duration::try_from(due.duration_since(now)).unwrap_or_default();
+        resync.min(left.saturating_add(jittered(LATE)))
+    })
 }
 
 /// Why new pods come, when they do.
@@ -406,4 +418,21 @@ fn what_rolls(live: Option<&Deployment>, plan: &Plan) -> Option<&'static str> {
         return Some("pods with the new Secrets replace those with the former");
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_is_looked_at_then_and_everything_at_the_latest_after_the_resync() {
+        let now = Timestamp::UNIX_EPOCH;
+        let due = |seconds| Some(Timestamp::from_second(seconds).unwrap());
+        let usual = RESYNC / 2..=RESYNC;
+        assert!(usual.contains(&next_look(None, now)));
+        assert!(usual.contains(&next_look(due(86400), now)));
+        let soon = Duration::from_secs(60);
+        assert!((soon..=soon + LATE).contains(&next_look(due(60), now)));
+        assert!((LATE / 2..=LATE).contains(&next_look(due(-60), now)));
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     build::{CONFIG_HASH, HTTP_PORT, child_name},
+    lore::{self, Brought},
     validate::{CONDUITS_READY, LORE_READY, Validated},
 };
 use crate::conditions::{self, Verdict};
@@ -41,7 +42,7 @@ impl<'a> Outcome<'a> {
     }
 }
 
-/// The whole status, from what was found and what was done. Pure.
+/// The whole status, from what was found and what was done; `brought` unless nothing was done about Lore. Pure.
 #[must_use]
 pub fn status(
     spirit: &Spirit,
@@ -49,7 +50,7 @@ pub fn status(
     namespace: &str,
     validated: &Validated,
     outcome: &Outcome<'_>,
-    lore: Option<Verdict>,
+    brought: Option<&Brought>,
     now: Timestamp,
 ) -> SpiritStatus {
     let before = spirit.status.as_ref();
@@ -65,7 +66,13 @@ pub fn status(
     let ready = ready(&verdicts, outcome);
     verdicts.push((READY, ready));
     // Behind the others: answers go on without Lore.
+    let lore = brought.and_then(lore::verdict);
     verdicts.extend(lore.map(|verdict| (LORE_READY, verdict)));
+    let mut conditions = conditions::next(previous, verdicts, generation, now);
+    if brought.is_none() {
+        // Nothing was done about it: what was so still is, of the generation that it was seen of.
+        conditions.extend(conditions::find(previous, LORE_READY).cloned());
+    }
 
     SpiritStatus {
         observed_generation: generation,
@@ -81,7 +88,7 @@ pub fn status(
                 .unwrap_or_default(),
             Outcome::Applied(_) | Outcome::NotServed => validated.tools.clone(),
         },
-        conditions: conditions::next(previous, verdicts, generation, now),
+        conditions,
     }
 }
 

@@ -3,6 +3,8 @@
 use crate::api::{Api, condition};
 use eywa_crds::{Spirit, labels};
 use eywa_operator::spirit::{SpiritContext, reconcile};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::runtime::controller::Action;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -52,10 +54,10 @@ impl Library {
         Self { api, shared }
     }
 
-    async fn reconcile(&self) {
+    async fn reconcile(&self) -> Action {
         reconcile(self.api.read::<Spirit>(SPIRIT), Arc::clone(&self.shared))
             .await
-            .unwrap();
+            .unwrap()
     }
 
     fn jobs(&self) -> Vec<String> {
@@ -71,9 +73,15 @@ impl Library {
         jobs.into_iter().next().unwrap()
     }
 
+    /// The Job itself.
+    fn made(&self) -> Value {
+        self.api.get(&format!("{JOBS}{}", self.job())).unwrap()
+    }
+
     /// What the Job controller would say, at a time, and what the Job's pod left.
     fn ends(&self, type_: &str, at: &str, message: &str) {
         let job = self.job();
+        let uid = self.made()["metadata"]["uid"].clone();
         self.api.edit(
             &format!("{JOBS}{job}"),
             json!({"status": {"conditions": [{"type": type_, "status": "True", "lastTransitionTime": at}]}}),
@@ -88,7 +96,7 @@ impl Library {
         );
         self.api.edit(
             &pod,
-            json!({"metadata": {"labels": {"batch.kubernetes.io/job-name": job}}}),
+            json!({"metadata": {"labels": {"batch.kubernetes.io/controller-uid": uid}}}),
         );
     }
 
@@ -100,8 +108,22 @@ impl Library {
 const DONE: &str =
     r#"{"documents":1,"passages":3,"embedded":3,"removed":0,"skipped":[],"error":null}"#;
 
+const LEFT_OUT: &str = r#"{"documents":1,"passages":3,"skipped":[{"document":"https://cafe.example/menu","reason":"the server answered 503"}],"left_out":1}"#;
+
 fn now() -> String {
-    k8s_openapi::jiff::Timestamp::now().to_string()
+    minutes_ago(0)
+}
+
+fn minutes_ago(minutes: i64) -> String {
+    (Timestamp::now() - SignedDuration::from_mins(minutes)).to_string()
+}
+
+/// How many seconds a reconcile wants to pass before the next, which `kube` tells nobody but in this way.
+fn seconds_until(next: &Action) -> f64 {
+    let told = format!("{next:?}");
+    let seconds = told.split(['(', ')']).nth(1).unwrap_or_default();
+    let seconds = seconds.strip_suffix('s').and_then(|it| it.parse().ok());
+    seconds.unwrap_or_else(|| panic!("no seconds in {told}"))
 }
 
 /// Whoever looks for the pods that serve (the Service, `eywa chat --cluster`) must not find the Job's.
@@ -109,10 +131,7 @@ fn now() -> String {
 async fn the_jobs_pods_are_not_taken_for_those_that_serve() {
     let library = Library::new();
     library.reconcile().await;
-    let job = library
-        .api
-        .get(&format!("{JOBS}{}", library.job()))
-        .unwrap();
+    let job = library.made();
     let labels = &job["spec"]["template"]["metadata"]["labels"];
     assert_eq!(labels[labels::SPIRIT], "librarian");
     let serving = labels::runtime_pods("librarian");
@@ -133,7 +152,7 @@ async fn a_job_brings_the_documents_in_and_its_report_becomes_a_condition() {
         "{}",
         library.condition()
     );
-    let made = library.api.get(&format!("{JOBS}{job}")).unwrap();
+    let made = library.made();
     let pod = &made["spec"]["template"]["spec"];
     assert_eq!(pod["serviceAccountName"], "librarian-runtime");
     assert_eq!(
@@ -159,6 +178,43 @@ async fn a_job_brings_the_documents_in_and_its_report_becomes_a_condition() {
 }
 
 #[tokio::test]
+async fn what_a_job_left_out_is_still_told_when_its_pods_are_collected() {
+    let library = Library::new();
+    library.reconcile().await;
+    let report = r#"{"documents":1,"passages":3,"skipped":[{"document":"a.doc","reason":"not a kind that is read"}]}"#;
+    library.ends("Complete", &now(), report);
+    library.reconcile().await;
+    let told = library.condition();
+    assert!(told.starts_with("False DocumentsSkipped"), "{told}");
+    library.api.remove(&format!(
+        "/api/v1/namespaces/cafe/pods/{}-abcde",
+        library.job()
+    ));
+    library.reconcile().await;
+    assert_eq!(library.condition(), told);
+}
+
+#[tokio::test]
+async fn what_a_job_at_work_needs_is_put_back() {
+    let library = Library::new();
+    library.reconcile().await;
+    let beside = [
+        "/api/v1/namespaces/cafe/configmaps/librarian-lore",
+        "/apis/networking.k8s.io/v1/namespaces/cafe/networkpolicies/librarian-lore",
+    ];
+    for path in beside {
+        assert!(library.api.get(path).is_some(), "{path}");
+        library.api.remove(path);
+    }
+    let job = library.job();
+    library.reconcile().await;
+    for path in beside {
+        assert!(library.api.get(path).is_some(), "{path}");
+    }
+    assert_eq!(library.job(), job);
+}
+
+#[tokio::test]
 async fn what_changes_the_documents_makes_another_job_and_what_does_not_makes_none() {
     let library = Library::new();
     library.reconcile().await;
@@ -169,6 +225,10 @@ async fn what_changes_the_documents_makes_another_job_and_what_does_not_makes_no
     );
     library.reconcile().await;
     assert_eq!(library.job(), first, "the persona is none of its business");
+    let serving = json!({"spec": {"runtime": {"replicas": 3, "podLabels": {"team": "cafe"}}}});
+    library.api.edit(SPIRIT, serving);
+    library.reconcile().await;
+    assert_eq!(library.job(), first, "nor are the pods that serve");
 
     let mut seen = vec![first];
     for (path, change) in [
@@ -182,6 +242,31 @@ async fn what_changes_the_documents_makes_another_job_and_what_does_not_makes_no
         library.reconcile().await;
         let job = library.job();
         assert!(!seen.contains(&job), "{change} made no other Job");
+        seen.push(job);
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_pods_cannot_start_is_replaced_when_the_spirit_is_mended() {
+    let library = Library::new();
+    library.reconcile().await;
+    let mut seen = vec![library.job()];
+    let role = "arn:aws:iam::1:role/librarian";
+    for mended in [
+        json!({"imagePullSecrets": [{"name": "registry"}]}),
+        json!({"env": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}]}),
+        json!({"nodeSelector": {"disk": "ssd"}}),
+        json!({"tolerations": [{"key": "gpu", "operator": "Exists"}]}),
+        json!({"affinity": {"nodeAffinity": {}}}),
+        json!({"priorityClassName": "low"}),
+        json!({"podAnnotations": {"vault.example/inject": "true"}}),
+        json!({"serviceAccountAnnotations": {"eks.amazonaws.com/role-arn": role}}),
+    ] {
+        let edit = json!({"spec": {"runtime": mended}});
+        library.api.edit(SPIRIT, edit.clone());
+        library.reconcile().await;
+        let job = library.job();
+        assert!(!seen.contains(&job), "{edit} made no other Job");
         seen.push(job);
     }
 }
@@ -201,28 +286,87 @@ async fn a_job_that_failed_is_told_of_and_made_anew_only_after_a_while() {
         library.condition()
     );
     assert_eq!(library.api.events(), ["Ready", "SyncFailed"]);
-    let made = |library: &Library| {
-        library
-            .api
-            .get(&format!("{JOBS}{}", library.job()))
-            .unwrap()
-    };
-    let first = made(&library)["metadata"]["uid"].clone();
+    let first = library.made()["metadata"]["uid"].clone();
     library.reconcile().await;
     assert_eq!(
-        made(&library)["metadata"]["uid"],
+        library.made()["metadata"]["uid"],
         first,
         "it is there to be looked at"
     );
 
     library.ends("Failed", "2026-01-01T00:00:00Z", error);
     library.reconcile().await;
-    assert_ne!(made(&library)["metadata"]["uid"], first);
+    assert_ne!(library.made()["metadata"]["uid"], first);
     assert!(
         library.condition().starts_with("Unknown Syncing"),
         "{}",
         library.condition()
     );
+}
+
+#[tokio::test]
+async fn documents_that_were_left_out_are_asked_for_again_and_ever_less_often() {
+    let library = Library::new();
+    library.reconcile().await;
+    let uid = || library.made()["metadata"]["uid"].clone();
+    let first = uid();
+    library.ends("Complete", &minutes_ago(9), LEFT_OUT);
+    library.reconcile().await;
+    assert_eq!(uid(), first, "the site is given time");
+    let told = library.condition();
+    let at_once = format!("or at once after `kubectl delete job {}`", library.job());
+    assert!(
+        told.starts_with("False DocumentsSkipped") && told.contains(&at_once),
+        "{told}"
+    );
+
+    library.ends("Complete", &minutes_ago(11), LEFT_OUT);
+    library.reconcile().await;
+    let second = uid();
+    assert_ne!(second, first);
+    assert!(library.condition().starts_with("Unknown Syncing"));
+
+    library.ends("Complete", &minutes_ago(11), LEFT_OUT);
+    library.reconcile().await;
+    assert_eq!(uid(), second, "it is given more time");
+    library.ends("Complete", &minutes_ago(21), LEFT_OUT);
+    library.reconcile().await;
+    let third = uid();
+    assert_ne!(third, second);
+
+    // A store that was down says nothing about the site.
+    library.ends("Failed", &minutes_ago(11), r#"{"error":"down"}"#);
+    library.reconcile().await;
+    let fourth = uid();
+    assert_ne!(fourth, third);
+    library.ends("Complete", &minutes_ago(39), LEFT_OUT);
+    library.reconcile().await;
+    assert_eq!(uid(), fourth);
+    library.ends("Complete", &minutes_ago(41), LEFT_OUT);
+    library.reconcile().await;
+    let fifth = uid();
+    assert_ne!(fifth, fourth);
+
+    library.ends("Complete", "2026-01-01T00:00:00Z", DONE);
+    library.reconcile().await;
+    assert_eq!(uid(), fifth, "everything is in");
+}
+
+#[tokio::test]
+async fn a_job_that_is_due_to_be_made_anew_is_looked_at_when_it_is() {
+    for (type_, report) in [("Failed", r#"{"error":"down"}"#), ("Complete", LEFT_OUT)] {
+        let library = Library::new();
+        library.reconcile().await;
+        library.ends(type_, &minutes_ago(9), report);
+        let next = seconds_until(&library.reconcile().await);
+        // Of the minute that is left, the test itself may have used some.
+        assert!(next > 5.0 && next <= 70.0, "{type_}: {next}");
+    }
+    let library = Library::new();
+    library.reconcile().await;
+    library.ends("Complete", &minutes_ago(9), DONE);
+    let next = seconds_until(&library.reconcile().await);
+    assert!((300.0..=600.0).contains(&next), "as usual: {next}");
 }
 
 #[tokio::test]
@@ -246,7 +390,18 @@ async fn a_spirit_with_a_mistake_keeps_what_was_known_of_its_lore() {
     library.ends("Complete", &now(), DONE);
     library.reconcile().await;
     library.api.remove(KEY);
+    library
+        .api
+        .edit(SPIRIT, json!({"metadata": {"generation": 2}}));
     library.reconcile().await;
     assert_eq!(library.condition(), "True Synced: 1 document in 3 passages");
     assert_eq!(library.jobs().len(), 1);
+    let conditions = library.api.get(SPIRIT).unwrap()["status"]["conditions"].clone();
+    let observed = |type_: &str| {
+        let mut all = conditions.as_array().unwrap().iter();
+        let found = all.find(|condition| condition["type"] == type_).unwrap();
+        found["observedGeneration"].clone()
+    };
+    assert_eq!(observed("Ready"), 2);
+    assert_eq!(observed("LoreReady"), 1, "nobody looked at it since");
 }

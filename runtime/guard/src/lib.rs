@@ -28,7 +28,10 @@ pub mod http {
     pub use reqwest::{Method, StatusCode, header};
 }
 
+/// The type of [`Policy::allow_cidrs`].
+pub use ipnet::IpNet;
+
 pub use self::{
-    address::{AddressClass, classify},
+    address::{AddressClass, METADATA_V4, METADATA_V6, classify},
     policy::{Grounds, Policy, Reason, Refusal, Target},
 };

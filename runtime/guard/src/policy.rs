@@ -413,6 +413,7 @@ mod tests {
     fn link_local_and_metadata_are_never_reached_even_when_allowed() {
         let policy = Policy {
             loopback: true,
+            allow_cidrs: vec!["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()],
             ..cluster()
         };
         for host in [
@@ -421,6 +422,8 @@ mod tests {
             "0xa9fea9fe",
             "169.254.170.2",
             "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
             "0.0.0.0",
             "[::]",
             "[::ffff:169.254.169.254]",
@@ -430,6 +433,9 @@ mod tests {
             "[2001:0:4136:e378:8000:63bf:3fff:fdd2]",
             "[fe80::1]",
             "[fd00:ec2::254]",
+            "[fd00:ec2::23]",
+            "[fd20:ce::254]",
+            "[fd00:c1::a9fe:a9fe]",
             "metadata.google.internal",
         ] {
             for scheme in ["http", "https"] {

@@ -93,6 +93,10 @@ pub enum EchoBody {
         #[serde(default)]
         reason: ReleaseReason,
     },
+    /// Something that this release does not know: a pod of the next one wrote it, while those replace these. It is no part
+    /// of what an Oracle or a person is shown, and is never written.
+    #[serde(other, skip_serializing)]
+    Newer,
 }
 
 /// The most characters that are kept of what one Scout found.

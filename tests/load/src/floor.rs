@@ -1,8 +1,8 @@
 //! The floor: the same trips as a Pulse makes, and nothing else.
 //!
-//! One trip to Redis before the webhook is acknowledged. Then six more, with as many scripts side by side as the Weave
-//! sends, one request to the model and one to the channel. The scripts touch one key each; nothing is parsed, checked,
-//! looked up or kept.
+//! Two trips to Redis before the webhook is acknowledged. Then seven more, with as many scripts side by side as the Weave
+//! sends, one request to the model and two to the channel: the reply, and before it, beside the rest, that it is being
+//! made. The scripts touch one key each; nothing is parsed, checked, looked up or kept.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -11,11 +11,15 @@ use axum::{Router, body::Bytes, extract::State, routing::post};
 use redis::{Script, aio::MultiplexedConnection};
 use tokio::net::TcpListener;
 
-/// Scripts side by side in each trip after the first: Bond and Vigil; Memory and Echoes; the permit; the mark; Echoes,
-/// Chronicle and the permit's end; the Inbox and the Bond's end.
-const TRIPS: [usize; 6] = [2, 2, 1, 1, 3, 2];
+/// Scripts side by side in each trip after the webhook is acknowledged: Bond and Vigil; Memory and Echoes; the permit; the
+/// mark; the channel's pace; Echoes, Chronicle, the permit's end and what the channel calls the reply; the Inbox and the
+/// Bond's end.
+const TRIPS: [usize; 7] = [2, 2, 1, 1, 1, 4, 2];
 /// About what the Weave sends of a Pulse.
 const BODY: &str = r#"{"model":"stand-in","messages":[{"role":"system","content":"You serve coffee."},{"role":"user","content":"a flat white, please"}]}"#;
+
+/// That the message was read, and that somebody types.
+const TYPING: &str = r#"{"messaging_product":"whatsapp","status":"read","message_id":"wamid.1","typing_indicator":{"type":"text"}}"#;
 
 struct Floor {
     redis: MultiplexedConnection,
@@ -42,16 +46,21 @@ pub(crate) async fn serve(http: SocketAddr, redis: &str, standins: &str) -> Resu
 }
 
 async fn take(State(floor): State<Arc<Floor>>, body: Bytes) {
+    // Who the person is, and the Inbox.
+    floor.trip(1, &body).await;
     floor.trip(1, &body).await;
     tokio::spawn(async move {
         let [bond, recall, rest @ ..] = TRIPS;
         floor.trip(bond, &body).await;
         floor.trip(recall, &body).await;
-        floor.post("/v1/chat/completions").await;
-        let [permit, mark, record, end] = rest;
+        let typing = floor.clone();
+        tokio::spawn(async move { typing.post("/graph/1055/messages", TYPING).await });
+        floor.post("/v1/chat/completions", BODY).await;
+        let [permit, mark, pace, record, end] = rest;
         floor.trip(permit, &body).await;
         floor.trip(mark, &body).await;
-        floor.post("/graph/1055/messages").await;
+        floor.trip(pace, &body).await;
+        floor.post("/graph/1055/messages", BODY).await;
         floor.trip(record, &body).await;
         floor.trip(end, &body).await;
     });
@@ -71,12 +80,12 @@ impl Floor {
         futures::future::join_all((0..scripts).map(one)).await;
     }
 
-    async fn post(&self, path: &str) {
+    async fn post(&self, path: &str, body: &'static str) {
         let request = self.client.post(format!("{}{path}", self.standins));
         let sent = request
             .header("content-type", "application/json")
             .bearer_auth("none")
-            .body(BODY)
+            .body(body)
             .send()
             .await;
         let read = async { sent?.bytes().await };

@@ -2,6 +2,7 @@
 
 use super::{ADMIN_PORT, Blueprint, DESK_PORT, HTTP_PORT};
 use eywa_crds::labels;
+use eywa_guard::{METADATA_V4, METADATA_V6};
 use k8s_openapi::{
     api::{
         core::v1::{Service, ServicePort, ServiceSpec},
@@ -28,12 +29,12 @@ pub(super) fn service(blueprint: &Blueprint<'_>) -> Service {
     }
 }
 
-/// The second wall behind the runtime's own guard, in clusters that enforce it: no link-local address, and so none of
-/// the metadata services that hand out a node's credentials.
+/// The second wall behind the runtime's own guard, in clusters that enforce it: none of the metadata services that hand out
+/// a node's credentials, be they at link-local addresses or at others that clouds are known to use.
 ///
 /// Three rules, since an address block does not match pods and the API server in every network plugin: the ports of
-/// DNS and TLS anywhere (metadata services have neither), pods anywhere, and every other address but link-local. A fourth
-/// is for pods that use the identity which a cloud gives them.
+/// DNS and TLS anywhere (metadata services hand nothing out there), pods anywhere, and every other address but those. A
+/// fourth is for pods that use the identity which a cloud gives them.
 pub(crate) fn policy(blueprint: &Blueprint<'_>) -> NetworkPolicy {
     let pods = NetworkPolicyPeer {
         namespace_selector: Some(LabelSelector::default()),
@@ -55,8 +56,8 @@ pub(crate) fn policy(blueprint: &Blueprint<'_>) -> NetworkPolicy {
         },
         NetworkPolicyEgressRule {
             to: Some(vec![
-                block("0.0.0.0/0", &["169.254.0.0/16"]),
-                block("::/0", &["fd00:ec2::/32", "fe80::/10"]),
+                block("0.0.0.0/0", but("169.254.0.0/16", &METADATA_V4)),
+                block("::/0", but("fe80::/10", &METADATA_V6)),
             ]),
             ..Default::default()
         },
@@ -89,14 +90,15 @@ fn identity(blueprint: &Blueprint<'_>) -> Option<NetworkPolicyEgressRule> {
     let mut ports = vec![80];
     if blueprint.pod_identities.aws {
         places.extend([
-            block("169.254.170.23/32", &[]),
-            block("fd00:ec2::23/128", &[]),
+            block("169.254.170.23/32", Vec::new()),
+            block("fd00:ec2::23/128", Vec::new()),
         ]);
     }
     if blueprint.pod_identities.google {
         places.extend([
-            block("169.254.169.254/32", &[]),
-            block("169.254.169.252/32", &[]),
+            block("169.254.169.254/32", Vec::new()),
+            block("169.254.169.252/32", Vec::new()),
+            block("fd20:ce::254/128", Vec::new()),
         ]);
         ports.push(988);
     }
@@ -111,12 +113,19 @@ fn identity(blueprint: &Blueprint<'_>) -> Option<NetworkPolicyEgressRule> {
     })
 }
 
-fn block(cidr: &str, except: &[&str]) -> NetworkPolicyPeer {
+/// What is taken out of a block: link-local addresses, and metadata services elsewhere.
+fn but(link_local: &str, metadata: &[impl ToString]) -> Vec<String> {
+    let metadata = metadata.iter().map(ToString::to_string);
+    std::iter::once(link_local.to_owned())
+        .chain(metadata)
+        .collect()
+}
+
+fn block(cidr: &str, except: Vec<String>) -> NetworkPolicyPeer {
     NetworkPolicyPeer {
         ip_block: Some(IPBlock {
             cidr: cidr.to_owned(),
-            except: (!except.is_empty())
-                .then(|| except.iter().map(|&cidr| cidr.to_owned()).collect()),
+            except: (!except.is_empty()).then_some(except),
         }),
         ..Default::default()
     }

@@ -122,7 +122,7 @@ fn an_identity_of_a_cloud_is_the_pods_and_its_place_alone_is_opened() {
     );
     assert_eq!(
         opened(false, true).unwrap(),
-        "169.254.169.254/32 169.254.169.252/32"
+        "169.254.169.254/32 169.254.169.252/32 fd20:ce::254/128"
     );
 }
 

@@ -38,6 +38,9 @@ const DEADLINE: i64 = 60 * 60;
 /// How often a pod that failed is followed by another.
 const RETRIES: i32 = 2;
 
+/// The annotation of a Job with how many before it, one after the other, left documents out.
+pub(super) const TRIES: &str = "eywa.dev/tries";
+
 /// What the Job and its company are called.
 pub(super) fn child_name(name: &str) -> String {
     format!("{name}-lore")
@@ -62,14 +65,12 @@ fn resources() -> ResourceRequirements {
 pub(super) struct LoreBlueprint<'a> {
     pub(super) spirit: &'a Blueprint<'a>,
     pub(super) plan: &'a LorePlan,
-    /// The hash of all that it works with.
-    pub(super) hash: &'a str,
 }
 
 impl LoreBlueprint<'_> {
     /// At most 63 characters, since it is a label of its pods: a Spirit's name has 50 at most.
-    pub(super) fn job_name(&self) -> String {
-        let hash = self.hash.get(..7).unwrap_or(self.hash);
+    pub(super) fn job_name(&self, hash: &str) -> String {
+        let hash = hash.get(..7).unwrap_or(hash);
         format!("{}-{hash}", child_name(self.spirit.name))
     }
 
@@ -98,23 +99,32 @@ impl LoreBlueprint<'_> {
         policy
     }
 
-    pub(super) fn job(&self) -> Job {
+    /// The Job of this name, which keeps `tries` for the one that takes its place.
+    pub(super) fn job(&self, name: &str, tries: u32) -> Job {
+        let tries = (TRIES.to_owned(), tries.to_string());
         Job {
-            metadata: self.metadata(self.job_name()),
+            metadata: ObjectMeta {
+                annotations: Some([tries].into()),
+                ..self.metadata(name.to_owned())
+            },
             spec: Some(JobSpec {
                 active_deadline_seconds: Some(DEADLINE),
                 backoff_limit: Some(RETRIES),
-                template: PodTemplateSpec {
-                    metadata: Some(ObjectMeta {
-                        labels: Some(self.labels()),
-                        annotations: Some(self.spirit.spirit.spec.runtime.pod_annotations.clone()),
-                        ..Default::default()
-                    }),
-                    spec: Some(self.pod()),
-                },
+                template: self.pods(),
                 ..Default::default()
             }),
             ..Default::default()
+        }
+    }
+
+    pub(super) fn pods(&self) -> PodTemplateSpec {
+        PodTemplateSpec {
+            metadata: Some(ObjectMeta {
+                labels: Some(self.labels()),
+                annotations: Some(self.spirit.spirit.spec.runtime.pod_annotations.clone()),
+                ..Default::default()
+            }),
+            spec: Some(self.pod()),
         }
     }
 

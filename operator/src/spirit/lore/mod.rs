@@ -1,19 +1,20 @@
 //! A Spirit's Lore: a Job that checks the store and brings the documents in.
 //!
 //! A Job cannot be changed, so each is named after the hash of all that it works with: configuration, documents, Secrets
-//! and image. One whose hash is no longer wanted is deleted; one that failed is made anew after a while.
+//! and its pods. One whose hash is no longer wanted is deleted; one that failed or left documents out is made anew after a
+//! while.
 
 mod build;
 mod report;
 
-use self::build::LoreBlueprint;
+use self::{build::LoreBlueprint, report::Report};
 use super::{
     build::Blueprint,
     dereference::Dereferenced,
     validate::{LORE_READY, LorePlan},
 };
 use crate::{
-    apply::{apply, hash_of, remove},
+    apply::{FIELD_MANAGER, apply, hash_of, remove},
     conditions,
     context::Context,
     error::Error,
@@ -28,13 +29,23 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::OwnerReference,
     jiff::Timestamp,
 };
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde_json::json;
 use std::time::Duration;
 
 pub use self::report::verdict;
 
 /// How long a Job that failed stays, to be looked at, before another tries.
-pub const RETRY: Duration = Duration::from_secs(600);
+const RETRY: Duration = Duration::from_secs(600);
+
+/// The longest that one stays that left documents out: what it asked for may be gone for good, or never be read.
+const LAST_RETRY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The annotation of a Job with what it reported. Its pods, who said it, may be collected before the Job is.
+const REPORT: &str = "eywa.dev/report";
 
 /// What came of the Job.
 pub enum Brought {
@@ -42,10 +53,28 @@ pub enum Brought {
     None,
     /// The Job of this name is not done.
     Running(String),
-    /// It ended well, with what it reported.
-    Done(Option<String>),
-    /// It failed: its name, and what it reported.
-    Failed(String, Option<String>),
+    /// It came to its end.
+    Done(Ended),
+    /// It failed.
+    Failed(Ended),
+}
+
+/// A Job that is over.
+pub struct Ended {
+    name: String,
+    report: Option<Report>,
+    again: Option<Timestamp>,
+}
+
+impl Brought {
+    /// When another Job takes this one's place, if nothing changes until then.
+    #[must_use]
+    pub fn again(&self) -> Option<Timestamp> {
+        match self {
+            Self::None | Self::Running(_) => None,
+            Self::Done(ended) | Self::Failed(ended) => ended.again,
+        }
+    }
 }
 
 /// Sees to it that the Job for the Spirit as it is now is there, and no other. Says what came of it.
@@ -65,39 +94,36 @@ pub async fn bring(
         }
         return Ok(Brought::None);
     };
-    let hash = hash(blueprint, plan, read)?;
     let wanted = LoreBlueprint {
         spirit: blueprint,
         plan,
-        hash: &hash,
     };
-    let name = wanted.job_name();
+    let name = wanted.job_name(&hash(&wanted, read)?);
     let mut live = None;
     for job in jobs(ctx, blueprint.namespace, blueprint.name).await? {
-        let stale = failed_at(&job).is_some_and(|at| now.duration_since(at).unsigned_abs() > RETRY);
-        if job.name_any() == name && !stale {
+        if job.name_any() == name {
             live = Some(job);
         } else {
             remove::<Job>(ctx, blueprint.owner, blueprint.namespace, &job.name_any()).await?;
         }
     }
-    let job = match live {
-        // A Job is not applied again: of its template nothing may change.
-        Some(job) => job,
-        None => {
-            apply(ctx, blueprint.owner, wanted.config_map()).await?;
-            apply(ctx, blueprint.owner, wanted.network_policy()).await?;
-            let (job, _) = apply(ctx, blueprint.owner, wanted.job())
-                .await?
-                .into_parts();
-            job
+    let mut tries = 0;
+    if let Some(job) = &live
+        && let Some(brought) = ended(ctx, job).await?
+    {
+        if brought.again().is_none_or(|again| now < again) {
+            return Ok(brought);
         }
-    };
-    if is(&job, "Complete") {
-        return Ok(Brought::Done(message(ctx, &job).await?));
+        remove::<Job>(ctx, blueprint.owner, blueprint.namespace, &name).await?;
+        let left_out = matches!(brought, Brought::Done(_));
+        tries = tries_of(job).saturating_add(u32::from(left_out));
+        live = None;
     }
-    if is(&job, "Failed") {
-        return Ok(Brought::Failed(name, message(ctx, &job).await?));
+    apply(ctx, blueprint.owner, wanted.config_map()).await?;
+    apply(ctx, blueprint.owner, wanted.network_policy()).await?;
+    // A Job is not applied again: of its template nothing may change.
+    if live.is_none() {
+        apply(ctx, blueprint.owner, wanted.job(&name, tries)).await?;
     }
     Ok(Brought::Running(name))
 }
@@ -124,8 +150,9 @@ async fn remove_all(
     Ok(())
 }
 
-/// Everything that decides what is brought in and how.
-fn hash(blueprint: &Blueprint<'_>, plan: &LorePlan, read: &Dereferenced) -> Result<String, Error> {
+/// Everything that decides what is brought in and how, and whether the Job's pods can start.
+fn hash(wanted: &LoreBlueprint<'_>, read: &Dereferenced) -> Result<String, Error> {
+    let (plan, runtime) = (wanted.plan, &wanted.spirit.spirit.spec.runtime);
     let documents: Vec<_> = plan
         .config_maps
         .iter()
@@ -135,7 +162,9 @@ fn hash(blueprint: &Blueprint<'_>, plan: &LorePlan, read: &Dereferenced) -> Resu
         &plan.config,
         &plan.secrets_hash,
         documents,
-        super::build::runtime_image(blueprint),
+        wanted.pods(),
+        // A cloud looks at them only when a pod is made.
+        &runtime.service_account_annotations,
     );
     hash_of(&all).map_err(|source| Error::Serialize {
         kind: "Job",
@@ -157,27 +186,78 @@ async fn jobs(ctx: &Context, namespace: &str, name: &str) -> Result<Vec<Job>, Er
     Ok(found.items)
 }
 
-fn is(job: &Job, type_: &str) -> bool {
-    let status = job.status.as_ref();
-    let conditions = status.and_then(|status| status.conditions.as_ref());
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|condition| condition.type_ == type_ && condition.status == "True")
+/// What came of a Job, if it is over.
+async fn ended(ctx: &Context, job: &Job) -> Result<Option<Brought>, Error> {
+    let conditions = job.status.as_ref().and_then(|it| it.conditions.as_ref());
+    let over = conditions.into_iter().flatten().find(|condition| {
+        ["Complete", "Failed"].contains(&condition.type_.as_str()) && condition.status == "True"
+    });
+    let Some(over) = over else {
+        return Ok(None);
+    };
+    let failed = over.type_ == "Failed";
+    let report = report(ctx, job).await?.as_deref().and_then(Report::read);
+    let left_out = report.as_ref().is_some_and(|report| report.left_out() > 0);
+    let pause = match (failed, left_out) {
+        (true, _) => Some(RETRY),
+        (false, true) => Some(patience(tries_of(job))),
+        (false, false) => None,
+    };
+    let at = over.last_transition_time.as_ref().map(|time| time.0);
+    let again = at
+        .zip(pause)
+        .and_then(|(at, pause)| at.checked_add(pause).ok());
+    let ended = Ended {
+        name: job.name_any(),
+        report,
+        again,
+    };
+    Ok(Some(if failed {
+        Brought::Failed(ended)
+    } else {
+        Brought::Done(ended)
+    }))
 }
 
-fn failed_at(job: &Job) -> Option<Timestamp> {
-    let conditions = job.status.as_ref()?.conditions.as_ref()?;
-    let failed = conditions
-        .iter()
-        .find(|condition| condition.type_ == "Failed" && condition.status == "True")?;
-    Some(failed.last_transition_time.as_ref()?.0)
+/// How long a Job stays that left documents out, as `tries` before it did: each time twice as long.
+fn patience(tries: u32) -> Duration {
+    RETRY
+        .saturating_mul(2_u32.saturating_pow(tries))
+        .min(LAST_RETRY)
+}
+
+fn tries_of(job: &Job) -> u32 {
+    let tries = job.annotations().get(build::TRIES);
+    tries.and_then(|tries| tries.parse().ok()).unwrap_or(0)
+}
+
+/// What a Job that has ended reported.
+async fn report(ctx: &Context, job: &Job) -> Result<Option<String>, Error> {
+    if let Some(report) = job.annotations().get(REPORT) {
+        return Ok(Some(report.clone()));
+    }
+    let Some(report) = message(ctx, job).await? else {
+        return Ok(None);
+    };
+    let (name, namespace) = (job.name_any(), job.namespace().unwrap_or_default());
+    let by_us = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let kept = json!({ "metadata": { "annotations": { REPORT: report } } });
+    Api::<Job>::namespaced(ctx.client.clone(), &namespace)
+        .patch_metadata(&name, &by_us, &Patch::Merge(kept))
+        .await
+        .map_err(Error::api("patch", "Job", &name))?;
+    Ok(Some(report))
 }
 
 /// What the last of the Job's pods left to be read.
 async fn message(ctx: &Context, job: &Job) -> Result<Option<String>, Error> {
     let (name, namespace) = (job.name_any(), job.namespace().unwrap_or_default());
-    let params = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={name}"));
+    // Not by the name: a Job that was made anew has it, too.
+    let uid = job.uid().unwrap_or_default();
+    let params = ListParams::default().labels(&format!("batch.kubernetes.io/controller-uid={uid}"));
     let pods = Api::<Pod>::namespaced(ctx.client.clone(), &namespace)
         .list(&params)
         .await
@@ -191,4 +271,16 @@ async fn message(ctx: &Context, job: &Job) -> Result<Option<String>, Error> {
         })
     });
     Ok(ended.max_by_key(|(at, _)| *at).map(|(_, message)| message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_left_out_is_asked_for_ever_less_often_but_once_a_day() {
+        let minutes = |tries| patience(tries).as_secs() / 60;
+        assert_eq!([0, 1, 2].map(minutes), [10, 20, 40]);
+        assert_eq!([7, 8, u32::MAX].map(minutes), [1280, 1440, 1440]);
+    }
 }

@@ -1,17 +1,33 @@
 //! What the Job reports, as a condition of the Spirit.
 
-use super::Brought;
+use super::{Brought, Ended};
 use crate::conditions::Verdict;
 use serde::Deserialize;
 
 /// What `eywa-runtime ingest` leaves to be read.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Report {
+pub(super) struct Report {
     documents: u64,
     passages: u64,
+    /// The first of those that were left out.
     skipped: Vec<Skipped>,
+    /// How many there are.
+    left_out: u64,
     error: Option<String>,
+}
+
+impl Report {
+    /// None for what is no report.
+    pub(super) fn read(line: &str) -> Option<Self> {
+        serde_json::from_str(line).ok()
+    }
+
+    /// How many documents were left out. An image that is older than the count only lists them.
+    pub(super) fn left_out(&self) -> u64 {
+        self.left_out
+            .max(u64::try_from(self.skipped.len()).unwrap_or(u64::MAX))
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -24,46 +40,60 @@ struct Skipped {
 /// The verdict of `LoreReady`; none for a Spirit without Lore.
 #[must_use]
 pub fn verdict(brought: &Brought) -> Option<Verdict> {
-    let read = |message: &Option<String>| {
-        let message = message.as_deref()?;
-        serde_json::from_str::<Report>(message).ok()
-    };
     Some(match brought {
         Brought::None => return None,
         Brought::Running(job) => Verdict::unknown(
             "Syncing",
             format!("Job {job:?} checks the store and brings the documents in"),
         ),
-        Brought::Done(message) => match read(message) {
+        Brought::Done(ended) => match &ended.report {
             None => Verdict::yes("Synced", "the documents are in"),
-            Some(report) if report.skipped.is_empty() => Verdict::yes("Synced", counted(&report)),
-            Some(report) => {
-                let first = &report.skipped[0];
-                let more = match report.skipped.len() - 1 {
-                    0 => String::new(),
-                    more => format!(", and {more} more"),
-                };
-                let (document, reason) = (&first.document, &first.reason);
-                Verdict::no(
-                    "DocumentsSkipped",
-                    format!(
-                        "{}; left out: {document:?}: {reason}{more}",
-                        counted(&report)
-                    ),
-                )
-            }
+            Some(report) if report.left_out() == 0 => Verdict::yes("Synced", counted(report)),
+            Some(report) => Verdict::no(
+                "DocumentsSkipped",
+                format!(
+                    "{}; left out: {} ({})",
+                    counted(report),
+                    named(report, &ended.name),
+                    tried_again(ended)
+                ),
+            ),
         },
-        Brought::Failed(job, message) => {
-            let report = read(message).and_then(|report| report.error);
-            let error = report.unwrap_or_else(|| format!("see `kubectl logs job/{job}`"));
+        Brought::Failed(ended) => {
+            let error = ended.report.as_ref().and_then(|it| it.error.clone());
+            let error = error.unwrap_or_else(|| format!("see `kubectl logs job/{}`", ended.name));
             Verdict::no(
                 "SyncFailed",
                 format!(
-                    "{error} (answers go on with what is in the store; tried again after 10 minutes, or when Job {job:?} is deleted)"
+                    "{error} (answers go on with what is in the store; {})",
+                    tried_again(ended)
                 ),
             )
         }
     })
+}
+
+/// The first document that was left out, and how many more there are.
+fn named(report: &Report, job: &str) -> String {
+    let count = report.left_out();
+    let Some(Skipped { document, reason }) = report.skipped.first() else {
+        let documents = several(count, "document");
+        return format!("{documents}, see `kubectl logs job/{job}`");
+    };
+    let more = match count - 1 {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    format!("{document:?}: {reason}{more}")
+}
+
+/// When another Job comes, and how it comes at once.
+fn tried_again(Ended { name, again, .. }: &Ended) -> String {
+    let at_once = format!("after `kubectl delete job {name}`");
+    match again {
+        Some(again) => format!("tried again at {again:.0}, or at once {at_once}"),
+        None => format!("tried again {at_once}"),
+    }
 }
 
 fn counted(report: &Report) -> String {
@@ -92,12 +122,18 @@ mod tests {
             let verdict = verdict(&brought).unwrap();
             (verdict.status, verdict.reason, verdict.message)
         };
-        let done = |report: &str| says(Brought::Done(Some(report.to_owned())));
+        let ended = |report: Option<&str>| Ended {
+            name: "a-lore-1".to_owned(),
+            report: report.and_then(Report::read),
+            again: Some("2026-01-01T00:10:00Z".parse().unwrap()),
+        };
+        let done = |report: &str| says(Brought::Done(ended(Some(report))));
+        let failed = |report| says(Brought::Failed(ended(report)));
         assert!(verdict(&Brought::None).is_none());
         assert_eq!(says(Brought::Running("a-lore-1".into())).0, "Unknown");
         assert_eq!(
             done(
-                r#"{"documents":3,"passages":9,"embedded":9,"removed":0,"skipped":[],"error":null}"#
+                r#"{"documents":3,"passages":9,"embedded":9,"removed":0,"skipped":[],"left_out":0,"error":null}"#
             ),
             ("True", "Synced".into(), "3 documents in 9 passages".into())
         );
@@ -105,22 +141,41 @@ mod tests {
             r#"{"documents":3,"passages":9,"skipped":[{"document":"a.doc","reason":"not a kind that is read"},{"document":"b","reason":"x"}]}"#,
         );
         assert_eq!((status, reason.as_str()), ("False", "DocumentsSkipped"));
-        assert!(
-            message.contains("\"a.doc\": not a kind that is read, and 1 more"),
-            "{message}"
+        assert_eq!(
+            message,
+            "3 documents in 9 passages; left out: \"a.doc\": not a kind that is read, and 1 more \
+             (tried again at 2026-01-01T00:10:00Z, or at once after `kubectl delete job a-lore-1`)"
         );
-        let failed = Brought::Failed(
-            "a-lore-1".into(),
-            Some(r#"{"error":"qdrant has no collection \"menu\": create it"}"#.into()),
-        );
-        let (status, reason, message) = says(failed);
+        let (status, reason, message) = failed(Some(
+            r#"{"error":"qdrant has no collection \"menu\": create it"}"#,
+        ));
         assert_eq!((status, reason.as_str()), ("False", "SyncFailed"));
         assert!(message.starts_with("qdrant has no collection"), "{message}");
+        assert!(
+            message.contains("tried again at 2026-01-01T00:10:00Z, or at once after `kubectl"),
+            "{message}"
+        );
         // A pod that was killed leaves nothing.
-        let (_, _, message) = says(Brought::Failed("a-lore-1".into(), None));
+        let (_, _, message) = failed(None);
         assert!(
             message.starts_with("see `kubectl logs job/a-lore-1`"),
             "{message}"
+        );
+    }
+
+    #[test]
+    fn documents_are_counted_that_the_report_has_no_room_to_name() {
+        let says = |line| {
+            let report = Report::read(line).unwrap();
+            named(&report, "a-lore-1")
+        };
+        assert_eq!(
+            says(r#"{"skipped":[{"document":"a","reason":"x"}],"left_out":40}"#),
+            "\"a\": x, and 39 more"
+        );
+        assert_eq!(
+            says(r#"{"skipped":[],"left_out":2}"#),
+            "2 documents, see `kubectl logs job/a-lore-1`"
         );
     }
 }

@@ -1,6 +1,9 @@
 //! Contacts for one process.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use eywa_weave::{
@@ -18,6 +21,8 @@ pub struct InMemoryContacts(Shared<State>);
 #[derive(Debug, Default)]
 struct State {
     people: HashMap<(VoiceName, UserId), UserId>,
+    /// Those that were ever seen with others.
+    with_others: HashSet<(VoiceName, UserId)>,
     messages: HashMap<(VoiceName, String), Message>,
     /// When each person may be written to again, had there been no burst.
     paces: HashMap<(VoiceName, UserId), Instant>,
@@ -47,12 +52,19 @@ impl Contacts for InMemoryContacts {
     ) -> Result<UserId, StoreError> {
         let mut state = self.0.lock();
         let key = |id: &UserId| (voice.clone(), id.clone());
-        let all = || std::iter::once(id).chain(also);
-        let known = all()
-            .find_map(|id| state.people.get(&key(id)).cloned())
-            .unwrap_or_else(|| id.clone());
-        for id in all() {
+        let known_as = |id: &UserId| state.people.get(&key(id)).cloned();
+        let known = also.iter().find_map(known_as);
+        let known = known.or_else(|| match (known_as(id)?, also.first()) {
+            // It was seen with others than these: somebody else has it now.
+            (_, Some(new)) if state.with_others.contains(&key(id)) => Some(new.clone()),
+            (known, _) => Some(known),
+        });
+        let known = known.unwrap_or_else(|| id.clone());
+        for id in std::iter::once(id).chain(also) {
             state.people.insert(key(id), known.clone());
+        }
+        if !also.is_empty() {
+            state.with_others.insert(key(id));
         }
         Ok(known)
     }

@@ -14,6 +14,10 @@ use crate::redb::{Failed, Redb, Txn, millis, now};
 /// Ids of people, `voice/id`: until when (in ms), and the id that their session goes by.
 const PEOPLE: TableDefinition<'static, (&str, &str), (u64, &str)> = TableDefinition::new("people");
 
+/// Ids that were ever seen with others, `voice/id`: until when (in ms).
+const WITH_OTHERS: TableDefinition<'static, (&str, &str), u64> =
+    TableDefinition::new("people-with-others");
+
 /// Messages that were sent, `voice/message`: until when (in ms), how far they have come, and the Pulse they answered.
 const MESSAGES: TableDefinition<'static, (&str, &str), (u64, u8, &str)> =
     TableDefinition::new("messages");
@@ -35,6 +39,7 @@ impl RedbContacts {
 
 pub(crate) fn make(txn: &Txn<'_>) -> Result<(), Failed> {
     txn.table(PEOPLE)?;
+    txn.table(WITH_OTHERS)?;
     txn.table(MESSAGES)?;
     txn.table(PACES)?;
     Ok(())
@@ -43,6 +48,7 @@ pub(crate) fn make(txn: &Txn<'_>) -> Result<(), Failed> {
 /// Forgets what has had its time.
 pub(crate) fn expire(txn: &Txn<'_>, now: u64) -> Result<(), Failed> {
     txn.table(PEOPLE)?.retain(|_, (until, _)| until > now)?;
+    txn.table(WITH_OTHERS)?.retain(|_, until| until > now)?;
     txn.table(MESSAGES)?
         .retain(|_, (until, _, _)| until > now)?;
     txn.table(PACES)?.retain(|_, until| until > now)?;
@@ -62,28 +68,45 @@ impl Contacts for RedbContacts {
         also: &[UserId],
     ) -> Result<UserId, StoreError> {
         let spirit = self.0.spirit();
-        let ids: Vec<(String, UserId)> = std::iter::once(id)
+        let keys: Vec<String> = std::iter::once(id)
             .chain(also)
-            .map(|id| (place(voice, id.as_str()), id.clone()))
+            .map(|id| place(voice, id.as_str()))
             .collect();
-        let first = id.clone();
+        let (id, new) = (id.clone(), also.first().cloned());
         self.0
             .write(move |txn| {
                 let now = now();
                 let mut people = txn.table(PEOPLE)?;
+                let mut with_others = txn.table(WITH_OTHERS)?;
+                let known_as = |key: &String| match people.get((&*spirit, key.as_str()))? {
+                    Some(found) if found.value().0 > now => Ok(Some(UserId::from(found.value().1))),
+                    _ => Ok::<_, Failed>(None),
+                };
                 let mut known = None;
-                for (key, _) in &ids {
-                    if let Some(found) = people.get((&*spirit, key.as_str()))?
-                        && found.value().0 > now
-                    {
-                        known = Some(UserId::from(found.value().1));
+                for key in &keys[1..] {
+                    known = known_as(key)?;
+                    if known.is_some() {
                         break;
                     }
                 }
-                let known = known.unwrap_or(first);
+                let own = (&*spirit, keys[0].as_str());
+                if known.is_none() {
+                    let seen = with_others
+                        .get(own)?
+                        .is_some_and(|until| until.value() > now);
+                    known = match (known_as(&keys[0])?, &new) {
+                        // It was seen with others than these: somebody else has it now.
+                        (Some(_), Some(new)) if seen => Some(new.clone()),
+                        (known, _) => known,
+                    };
+                }
+                let known = known.unwrap_or(id);
                 let until = now.saturating_add(millis(IDS_REMEMBERED));
-                for (key, _) in &ids {
+                for key in &keys {
                     people.insert((&*spirit, key.as_str()), (until, known.as_str()))?;
+                }
+                if new.is_some() {
+                    with_others.insert(own, until)?;
                 }
                 Ok(known)
             })

@@ -44,10 +44,14 @@ impl Contacts for RedisContacts {
         let keys: Vec<String> = std::iter::once(id)
             .chain(also)
             .map(|id| self.key("person", voice, id.as_str()))
+            .chain([self.key("person-with-others", voice, id.as_str())])
             .collect();
         let names: Vec<&str> = keys.iter().map(String::as_str).collect();
         let mut call = IDENTIFY.with(&names);
-        call.arg(id.as_str()).arg(millis(IDS_REMEMBERED));
+        call.arg(1 + also.len())
+            .arg(id.as_str())
+            .arg(also.first().unwrap_or(id).as_str())
+            .arg(millis(IDS_REMEMBERED));
         let known: String = self.redis.eval(&IDENTIFY, &call, names[0]).await?;
         Ok(UserId::from(known))
     }
@@ -99,7 +103,7 @@ impl Contacts for RedisContacts {
         let mut call = PACE.with(&[&key]);
         call.arg(millis(pace.interval * messages.max(1)))
             .arg(millis(pace.interval * pace.burst.max(1)))
-            .arg(millis(pace.longest_wait));
+            .arg(u64::try_from(pace.longest_wait.as_millis()).unwrap_or(u64::MAX));
         let wait: u64 = self.redis.eval(&PACE, &call, &key).await?;
         Ok(Duration::from_millis(wait))
     }

@@ -16,7 +16,7 @@ use eywa_weave::{
         echoes::{Echoes, Glimpse, Stretch, Summary, name_in},
     },
 };
-use futures::TryStreamExt as _;
+use futures::{TryStreamExt as _, future::try_join};
 use jiff::Timestamp;
 
 use super::NEWEST;
@@ -30,8 +30,9 @@ const KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// An Echo store in MongoDB. Keeps the newest [`NEWEST`] Echoes of a session, each for 90 days, or as
 /// [`keeping`](Self::keeping) says.
 ///
-/// Appending is three round trips, the last of which writes the Echoes. A process that dies before it has written them
-/// leaves a gap in the numbers and nothing else; written again, they follow.
+/// Appending is five round trips: which Echoes are new, the fence and their numbers, the Echoes, a place, and that they
+/// are told of at that place. So whoever hears of them can read them. A process that dies in between leaves a gap in the
+/// numbers at most; written again, what is missing follows, and what was written and not told of is.
 #[derive(Clone, Debug)]
 pub struct MongoEchoes {
     mongo: Mongo,
@@ -74,122 +75,48 @@ impl MongoEchoes {
     async fn write(&self, database: &Database, batch: &Batch<'_>) -> Result<Option<u64>, Error> {
         let conversations: Collection<Document> = database.collection(CONVERSATIONS);
         let echoes: Collection<Document> = database.collection(ECHOES);
-        if let Some(newest) = refuses(&conversations, batch).await? {
-            return Ok(Some(newest));
+        if batch.fence.is_none() && batch.echoes.is_empty() {
+            return Ok(None);
         }
-        let new = self.new_ones(&echoes, batch).await?;
-        let place = match new.len() {
-            0 if batch.fence.is_none() => return Ok(None),
-            0 => None,
-            _ => Some(self.next_place(database).await?),
-        };
+        let (new, written) = new_ones(&echoes, batch).await?;
         // Two that begin a conversation at once: the second finds it begun when it tries again.
-        let length = loop {
-            if let Some(length) = self.enter(&conversations, batch, new.len(), place).await? {
-                break length;
+        let before = loop {
+            if let Some(before) = self.enter(&conversations, batch, new.len()).await? {
+                break before;
             }
             if let Some(newest) = refuses(&conversations, batch).await? {
                 return Ok(Some(newest));
             }
         };
-        if new.is_empty() {
-            return Ok(None);
+        let mut end = written;
+        if !new.is_empty() {
+            let first = before.get_i64("length").unwrap_or_default();
+            self.insert(&echoes, batch, &new, first).await?;
+            end = first + signed(new.len() as u64);
         }
-        let first = length - signed(new.len() as u64);
-        let ends = ends(self.kept);
-        let documents = new.iter().zip(first..).map(|((echo, json), number)| {
-            doc! { "_id": format!("{} {}", batch.of, echo.id), "of": &batch.of, "number": number, "echo": json, "ends": ends }
-        });
-        match echoes.insert_many(documents).ordered(false).await {
-            Ok(_) => {}
-            Err(error) if is_duplicate(&error) => {}
-            Err(error) => return Err(error),
-        }
-        let oldest = length - signed(self.newest as u64);
-        if oldest > 0 {
-            let older = doc! { "of": &batch.of, "number": { "$lt": oldest } };
-            echoes.delete_many(older).await?;
+        if end > told(&before) {
+            try_join(
+                self.tell(database, &conversations, batch, end),
+                self.forget(&echoes, batch, end),
+            )
+            .await?;
         }
         Ok(None)
     }
 
-    /// Those that are not written yet, each once.
-    async fn new_ones<'a>(
-        &self,
-        echoes: &Collection<Document>,
-        batch: &'a Batch<'_>,
-    ) -> Result<Vec<&'a (&'a Echo, String)>, Error> {
-        let ids: Vec<String> = (batch.echoes.iter())
-            .map(|(echo, _)| format!("{} {}", batch.of, echo.id))
-            .collect();
-        let known: Vec<Document> = echoes
-            .find(doc! { "_id": { "$in": &ids } })
-            .projection(doc! { "_id": 1 })
-            .await?
-            .try_collect()
-            .await?;
-        let mut known: HashSet<String> = (known.iter())
-            .filter_map(|known| known.get_str("_id").ok().map(str::to_owned))
-            .collect();
-        let new = batch.echoes.iter().zip(ids);
-        Ok(new
-            .filter_map(|(echo, id)| known.insert(id).then_some(echo))
-            .collect())
-    }
-
-    /// A place after every one that was given before: the clock's, or the one after the last where that is later.
-    async fn next_place(&self, database: &Database) -> Result<i64, Error> {
-        let places: Collection<Document> = database.collection(PLACES);
-        let now = Timestamp::now().as_microsecond();
-        let spirit = self.mongo.spirit();
-        let earlier = doc! { "_id": spirit, "last": { "$lt": now } };
-        let moved = places
-            .update_one(earlier, doc! { "$set": { "last": now } })
-            .await?;
-        if moved.matched_count > 0 {
-            return Ok(now);
-        }
-        let first = places.insert_one(doc! { "_id": spirit, "last": now }).await;
-        match first {
-            Ok(_) => return Ok(now),
-            Err(error) if is_duplicate(&error) => {}
-            Err(error) => return Err(error),
-        }
-        let next = places
-            .find_one_and_update(doc! { "_id": spirit }, doc! { "$inc": { "last": 1_i64 } })
-            .return_document(ReturnDocument::After)
-            .await?;
-        Ok(next
-            .and_then(|next| next.get_i64("last").ok())
-            .unwrap_or(now))
-    }
-
-    /// Enters so many new Echoes in the conversation's own document; how many there are then. Nothing when a newer Bond
-    /// came first, or somebody else began the conversation at the same time.
+    /// Enters a batch with so many new Echoes in the conversation's own document, which numbers them: from the `length`
+    /// that it had before. Gives the document as it was, or nothing when a newer Bond came first or somebody else began
+    /// the conversation at the same time.
     async fn enter(
         &self,
         conversations: &Collection<Document>,
         batch: &Batch<'_>,
         new: usize,
-        place: Option<i64>,
-    ) -> Result<Option<i64>, Error> {
+    ) -> Result<Option<Document>, Error> {
         let mut set = doc! { "ends": ends(self.kept) };
-        if let Some(fence) = batch.fence {
-            set.insert("fence", signed(fence.0));
-        }
-        if let Some(place) = place {
-            set.insert("spirit", self.mongo.spirit());
-            set.insert("session", &batch.session);
-            set.insert("place", place);
-            if let Some(last) = &batch.last {
-                set.insert("last", last);
-            }
-            if let Some(name) = batch.name {
-                set.insert("name", name);
-            }
-        }
         let mut mine = doc! { "_id": &batch.of };
         if let Some(fence) = batch.fence {
+            set.insert("fence", signed(fence.0));
             let older = doc! { "fence": { "$lte": signed(fence.0) } };
             mine.insert("$or", vec![older, doc! { "fence": { "$exists": false } }]);
         }
@@ -197,17 +124,111 @@ impl MongoEchoes {
         let entered = conversations
             .find_one_and_update(mine, change)
             .upsert(true)
-            .return_document(ReturnDocument::After)
+            .return_document(ReturnDocument::Before)
             .await;
         match entered {
-            Ok(entered) => Ok(Some(
-                entered
-                    .and_then(|entered| entered.get_i64("length").ok())
-                    .unwrap_or_default(),
-            )),
+            Ok(before) => Ok(Some(before.unwrap_or_default())),
             // The upsert has tried to make a second one.
             Err(error) if is_duplicate(&error) => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    async fn insert(
+        &self,
+        echoes: &Collection<Document>,
+        batch: &Batch<'_>,
+        new: &[&(&Echo, String)],
+        first: i64,
+    ) -> Result<(), Error> {
+        let ends = ends(self.kept);
+        let documents = new.iter().zip(first..).map(|((echo, json), number)| {
+            doc! { "_id": format!("{} {}", batch.of, echo.id), "of": &batch.of, "number": number, "echo": json, "ends": ends }
+        });
+        match echoes.insert_many(documents).ordered(false).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_duplicate(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives the conversation a new place, at which its Echoes before the number `end` are told of: they are written.
+    async fn tell(
+        &self,
+        database: &Database,
+        conversations: &Collection<Document>,
+        batch: &Batch<'_>,
+        end: i64,
+    ) -> Result<(), Error> {
+        loop {
+            let place = self.next_place(database).await?;
+            let mut set = doc! { "spirit": self.mongo.spirit(), "session": &batch.session };
+            if let Some(last) = &batch.last {
+                set.insert("last", last);
+            }
+            if let Some(name) = batch.name {
+                set.insert("name", name);
+            }
+            let max = doc! { "place": place, "told.place": place, "told.length": end };
+            let before = conversations
+                .find_one_and_update(doc! { "_id": &batch.of }, doc! { "$set": set, "$max": max })
+                .return_document(ReturnDocument::Before)
+                .await?
+                .unwrap_or_default();
+            // Others were entered after these, and told of before: their last message is the last.
+            if let (Some(last), Ok(later)) = (&batch.last, before.get_str("last"))
+                && told(&before) > end
+            {
+                let mine = doc! { "_id": &batch.of, "last": last };
+                let theirs = doc! { "$set": { "last": later } };
+                conversations.update_one(mine, theirs).await?;
+            }
+            // At a later place even: then these need one after that.
+            if before.get_i64("place").unwrap_or_default() < place {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Deletes what is older than the newest that are kept.
+    async fn forget(
+        &self,
+        echoes: &Collection<Document>,
+        batch: &Batch<'_>,
+        end: i64,
+    ) -> Result<(), Error> {
+        let oldest = end - signed(self.newest as u64);
+        if oldest > 0 {
+            let older = doc! { "of": &batch.of, "number": { "$lt": oldest } };
+            echoes.delete_many(older).await?;
+        }
+        Ok(())
+    }
+
+    /// A place after every one that was given before: the clock's, or the one after the last where that is later.
+    async fn next_place(&self, database: &Database) -> Result<i64, Error> {
+        let places: Collection<Document> = database.collection(PLACES);
+        let spirit = self.mongo.spirit();
+        loop {
+            let now = Timestamp::now().as_microsecond();
+            let earlier = doc! { "_id": spirit, "last": { "$lt": now } };
+            let moved = places.update_one(earlier, doc! { "$set": { "last": now } });
+            if moved.await?.matched_count > 0 {
+                return Ok(now);
+            }
+            let next = places
+                .find_one_and_update(doc! { "_id": spirit }, doc! { "$inc": { "last": 1_i64 } })
+                .return_document(ReturnDocument::After)
+                .await?;
+            if let Some(next) = next.and_then(|next| next.get_i64("last").ok()) {
+                return Ok(next);
+            }
+            match places.insert_one(doc! { "_id": spirit, "last": now }).await {
+                Ok(_) => return Ok(now),
+                // Somebody else has begun to count at the same time.
+                Err(error) if is_duplicate(&error) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 
@@ -233,6 +254,47 @@ impl MongoEchoes {
     }
 }
 
+/// Those that are not written yet, each once, and the number after the last of those that are, or 0.
+async fn new_ones<'a>(
+    echoes: &Collection<Document>,
+    batch: &'a Batch<'_>,
+) -> Result<(Vec<&'a (&'a Echo, String)>, i64), Error> {
+    if batch.echoes.is_empty() {
+        return Ok((Vec::new(), 0));
+    }
+    let ids: Vec<String> = (batch.echoes.iter())
+        .map(|(echo, _)| format!("{} {}", batch.of, echo.id))
+        .collect();
+    let written: Vec<Document> = echoes
+        .find(doc! { "_id": { "$in": &ids } })
+        .projection(doc! { "_id": 1, "number": 1 })
+        .await?
+        .try_collect()
+        .await?;
+    let number = |echo: &Document| echo.get_i64("number").ok();
+    let end = written.iter().filter_map(number).max();
+    let mut known: HashSet<String> = (written.iter())
+        .filter_map(|written| written.get_str("_id").ok().map(str::to_owned))
+        .collect();
+    let new = (batch.echoes.iter().zip(ids))
+        .filter_map(|(echo, id)| known.insert(id).then_some(echo))
+        .collect();
+    Ok((new, end.map_or(0, |number| number + 1)))
+}
+
+/// The number up to which a conversation's Echoes are told of at its place. What wrote it last may be an earlier release,
+/// which told of all that it numbered.
+fn told(conversation: &Document) -> i64 {
+    let told = conversation.get_document("told").ok();
+    let told = told.filter(|told| told.get("place") == conversation.get("place"));
+    let length = match told {
+        Some(told) => told.get_i64("length"),
+        None if conversation.contains_key("place") => conversation.get_i64("length"),
+        None => return 0,
+    };
+    length.unwrap_or_default()
+}
+
 /// The newest fence, where it is newer than the batch's.
 async fn refuses(
     conversations: &Collection<Document>,
@@ -249,10 +311,7 @@ async fn refuses(
 }
 
 fn summary(document: &Document) -> Result<Summary, StoreError> {
-    let number = |field: &str| {
-        let number = document.get_i64(field).unwrap_or_default();
-        u64::try_from(number).unwrap_or_default()
-    };
+    let count = |number: i64| u64::try_from(number).unwrap_or_default();
     let unreadable =
         |error: &dyn std::fmt::Display| StoreError::unreadable(STORE, CONVERSATIONS, error);
     let last: Option<Glimpse> = (document.get_str("last").ok())
@@ -263,8 +322,8 @@ fn summary(document: &Document) -> Result<Summary, StoreError> {
         session: text(document, "session")?
             .parse()
             .map_err(|error| unreadable(&error))?,
-        place: number("place"),
-        length: number("length"),
+        place: count(document.get_i64("place").unwrap_or_default()),
+        length: count(told(document)),
         name: document.get_str("name").ok().map(str::to_owned),
         last,
     })
@@ -379,5 +438,23 @@ impl Echoes for MongoEchoes {
             .iter()
             .map(|session| find(session).cloned())
             .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_of_is_what_was_told_last_whichever_release_did() {
+        let now =
+            doc! { "length": 9_i64, "place": 5_i64, "told": { "place": 5_i64, "length": 7_i64 } };
+        assert_eq!(told(&now), 7, "two are being written");
+        let earlier = doc! { "length": 9_i64, "place": 5_i64 };
+        assert_eq!(told(&earlier), 9);
+        let both =
+            doc! { "length": 9_i64, "place": 6_i64, "told": { "place": 5_i64, "length": 7_i64 } };
+        assert_eq!(told(&both), 9);
+        assert_eq!(told(&doc! { "length": 2_i64, "fence": 1_i64 }), 0);
     }
 }

@@ -81,7 +81,7 @@ impl BedrockEmbedder {
             .request(&self.client, &self.model, "invoke", JSON, body)
             .await
             .map_err(|error| EmbedderError::new(PROVIDER, error.fault(), error.message))?;
-        let answer: Result<Answer, _> = send(PROVIDER, request, explain).await;
+        let answer: Result<Answer, _> = send(PROVIDER, request, 1, explain).await;
         if matches!(&answer, Err(error) if error.fault == Fault::Unauthorized) {
             self.site.forget();
         }

@@ -13,8 +13,9 @@ use http::{HeaderMap, header::RETRY_AFTER};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// The most bytes that are read of an answer: a batch of the longest vectors, as text.
-const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+/// The most bytes that are read of an answer for each text: 4096 numbers of 32 characters, and as much again for a model
+/// whose vectors are longer than it was said, which is to be told as that.
+const LONGEST_VECTOR: usize = 2 * 4096 * 32;
 
 /// The most bytes that are read of an error.
 const LONGEST_ERROR: usize = 64 * 1024;
@@ -85,10 +86,11 @@ pub(super) struct Said {
     pub(super) code: String,
 }
 
-/// Sends, and reads the answer; `explain` is given the body, and what the status says, of a failure.
+/// Sends, and reads the answer about so many texts; `explain` is given the body, and what the status says, of a failure.
 pub(super) async fn send<T: DeserializeOwned>(
     provider: &'static str,
     request: GuardedRequest<'_>,
+    texts: usize,
     explain: impl FnOnce(&HeaderMap, &Value, Fault) -> Said,
 ) -> Result<T, EmbedderError> {
     let failed = |error: RequestError| unanswered(provider, &error);
@@ -96,7 +98,10 @@ pub(super) async fn send<T: DeserializeOwned>(
     if !response.status().is_success() {
         return Err(refused(provider, response, explain).await);
     }
-    let body = response.bytes(LONGEST_ANSWER).await.map_err(failed)?;
+    let body = response
+        .bytes(texts.max(1) * LONGEST_VECTOR)
+        .await
+        .map_err(failed)?;
     serde_json::from_slice(&body).map_err(|error| {
         // serde's text may quote what it stumbled on; where it was is enough.
         unintelligible(

@@ -131,7 +131,7 @@ impl GeminiEmbedder {
         let request = request.json(&Request {
             requests: texts.iter().map(|text| one(*text)).collect(),
         });
-        let answer: Answer = send(PROVIDER, request, explain).await?;
+        let answer: Answer = send(PROVIDER, request, texts.len(), explain).await?;
         let vectors = answer.embeddings.into_iter().map(|it| it.values).collect();
         Ok(Embeddings {
             vectors: checked(PROVIDER, vectors, texts.len(), self.dimensions)?,

@@ -20,6 +20,9 @@ use super::exchange::{Batch, Said, checked, send, unintelligible};
 
 const PROVIDER: &str = "openai";
 
+/// What OpenAI, of one age or another, and servers like it say of a text that is too long.
+const TOO_LONG: [&str; 2] = ["maximum context length", "maximum input length"];
+
 /// At most 2048 texts and 300,000 tokens in one request, says OpenAI; compatible servers take fewer texts.
 const BATCH: Batch = Batch {
     texts: 128,
@@ -102,7 +105,7 @@ impl OpenAiEmbedder {
                 .starts_with("text-embedding-3")
                 .then_some(self.dimensions),
         });
-        let mut answer: Answer = send(PROVIDER, request, explain).await?;
+        let mut answer: Answer = send(PROVIDER, request, texts.len(), explain).await?;
         answer.data.sort_by_key(|embedding| embedding.index);
         if answer
             .data
@@ -126,7 +129,7 @@ fn explain(_: &http::HeaderMap, body: &Value, by_status: Fault) -> Said {
     let message = text("message").to_ascii_lowercase();
     let fault = match text("code") {
         "insufficient_quota" => Some(Fault::Unauthorized),
-        _ if by_status == Fault::Malformed && message.contains("maximum context length") => {
+        _ if by_status == Fault::Malformed && TOO_LONG.iter().any(|it| message.contains(it)) => {
             Some(Fault::TooLong)
         }
         _ => None,

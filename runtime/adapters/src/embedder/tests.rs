@@ -309,6 +309,14 @@ async fn each_failure_has_its_class_and_quotes_nothing() {
             Fault::TooLong,
         ),
         (
+            openai_says(
+                400,
+                "",
+                "Invalid 'input[0]': maximum input length is 8192 tokens.",
+            ),
+            Fault::TooLong,
+        ),
+        (
             openai_says(429, "rate_limit_exceeded", "Slow").insert_header("retry-after", "1.5"),
             Fault::RateLimited(Some(Duration::from_millis(1500))),
         ),

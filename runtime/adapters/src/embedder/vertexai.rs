@@ -130,7 +130,7 @@ impl VertexAiEmbedder {
                     auto_truncate: false,
                 },
             });
-        let answer: Answer = send(PROVIDER, request, explain).await?;
+        let answer: Answer = send(PROVIDER, request, texts.len(), explain).await?;
         let mut tokens = 0.0;
         let vectors = answer
             .predictions

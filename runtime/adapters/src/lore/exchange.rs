@@ -18,8 +18,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use url::Url;
 
-/// The most bytes that are read of an answer: a page of the longest vectors, as text.
-const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+/// The most bytes that are read of an answer: as many passages as a search finds at most, of 128 KiB each. Vectors are not
+/// asked for.
+const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
 
 /// The most bytes that are read of an error, and the most characters of it that are told.
 const LONGEST_ERROR: usize = 64 * 1024;
@@ -187,12 +188,22 @@ impl Exchange {
                 store: self.store,
                 reason: with_status(status, &reason),
             },
+            Failed::Status { status, reason } if is_for_good(status) => LoreError::Rejected {
+                store: self.store,
+                reason: with_status(status, &reason),
+            },
             Failed::Status { status, reason } => {
                 StoreError::unavailable(self.store, with_status(status, &reason)).into()
             }
             Failed::Unanswered(reason) => StoreError::unavailable(self.store, reason).into(),
         }
     }
+}
+
+/// Whether the same request would be answered so the next time too. Not 404, which a proxy says whose store is being
+/// replaced, nor 422, which Weaviate says while it has no leader.
+fn is_for_good(status: u16) -> bool {
+    matches!(status, 400 | 405 | 413 | 414 | 415 | 431)
 }
 
 fn with_status(status: u16, reason: &str) -> String {

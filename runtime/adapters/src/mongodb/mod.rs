@@ -6,7 +6,7 @@
 //!
 //! | collection | `_id` | fields | indexes |
 //! |---|---|---|---|
-//! | `eywa_conversations` | `spirit session` | `spirit`, `session`, `fence`: the newest Bond that wrote, `length`: how many Echoes there ever were, `place`: when it last changed, in µs since 1970, `name`, `last`: its last message as JSON, `ends` | `spirit, place`; `ends` (TTL) |
+//! | `eywa_conversations` | `spirit session` | `spirit`, `session`, `fence`: the newest Bond that wrote, `length`: the number of the next Echo, `place`: when it last changed, in µs since 1970, `told`: the same `place`, and the `length` up to which its Echoes are told of there, `name`, `last`: its last message as JSON, `ends` | `spirit, place`; `ends` (TTL) |
 //! | `eywa_echoes` | `spirit session id` | `of`: `spirit session`, `number`, `echo`: JSON, `ends` | `of, number`; `ends` (TTL) |
 //! | `eywa_chronicle` | by the driver | `of`: `spirit session`, `pulse`: `spirit pulse`, `entry`: JSON, `ends` | `of, _id`; `pulse, _id`; `ends` (TTL) |
 //! | `eywa_deeds` | `spirit target id` | `of`: `spirit target`, `at`: ms since 1970, `deed`: JSON, `ends` | `of, at`; `ends` (TTL) |

@@ -20,7 +20,7 @@
 //! | `echoes:S` | list | Echoes as JSON, oldest first, at most 1000 | 90 days after the last |
 //! | `echoes-ids:S` | list | ids of the last 100 | as `echoes:S` |
 //! | `echoes-fence:S` | integer | the newest Bond that wrote | after a day |
-//! | `conversations` | sorted set | S, by the µs of its last Echo, each another; at most 100,000 | 90 days after the last of all |
+//! | `conversations` | sorted set | S, by the µs of its last Echo, each another; at most 100,000 | 90 days after the last of all, or a day later |
 //! | `conversations-last`, `conversations-names` | hash | S → its last message as JSON; the person's name | as `conversations` |
 //! | `conversations-lengths` | hash | S → how many Echoes it ever had | as `conversations` |
 //! | `chronicle:S` | list | entries as JSON, oldest first, at most 500 | 90 days after the last |
@@ -32,6 +32,7 @@
 //! | `attachments:S` | hash | id → a file: a line with its type, one with its name, its bytes; at most 32 MiB | a day after the last |
 //! | `attachments-order:S` | list | their ids, oldest first | as `attachments:S` |
 //! | `person:S` | string | of a person's id, the one that their session goes by | 400 days after it was last seen |
+//! | `person-with-others:S` | string, empty | the id was seen with others of the person's | 400 days after that |
 //! | `imprint:S` | sorted set | facts about the person, by the ms when they were last learnt, at most `maxFacts` | `maxAge` after the last was learnt |
 //! | `imprint-heard:S` | integer | the number of the first Echo that no facts were drawn from | after 60 days |
 //! | `imprint-due` | sorted set | S that facts are to be drawn from, by the ms from when on; some 1000 at most | 30 days after the last |
@@ -65,14 +66,14 @@
 //! | Bond: busy | 1 |
 //! | Inbox: accept / reclaim / reclaim_one / claim | 4 + 4n / 4 + 4n / 7 / 1 + 4n, in a script |
 //! | Inbox: renew / mark / finish / depth | 4 / 3 / 5, in a script / 3, pipelined |
-//! | Echoes: append / recent / stretch | 19 + 3n, in a script / 1 / 3, in a script |
+//! | Echoes: append / recent / stretch | at most 20 + 3n, in a script / 1 / 3, in a script |
 //! | Echoes: latest, changed / known | 1, then 3, pipelined / 4, pipelined |
 //! | Chronicle: append / of_pulse / of_session | 4, in a script / 2 / 1 |
 //! | Chronicle: did / deeds | 3, pipelined / 1 |
 //! | Memory: recall / keep / tally | 1 / 3, in a script / 1 to 3, in a script |
 //! | Memory: hear / last_heard | 2, in a script / 1 |
 //! | Attachments: keep / load | 5 + 2n, in a script / 1 |
-//! | Contacts: identify / sent, advance / pulse_of / pace | 2n / 2 to 3 / 1 / 3, in a script but pulse_of |
+//! | Contacts: identify / sent, advance / pulse_of / pace | at most 2n + 2 / 2 to 3 / 1 / 3, in a script but pulse_of |
 //! | Imprint: facts / amend, erase, conclude | 1 / 8 to 13 + n, in a script |
 //! | Imprint: progress / advance | 3, pipelined / 5 + 2n, in a script |
 //! | Imprint: claim / put_off | 2 + 3n, in a script, then 1 / 4, in a script |

@@ -31,7 +31,7 @@ const WITHIN: Duration = Duration::from_secs(120);
 const UNDERWAY: usize = 16 * 1024 * 1024;
 
 /// Addresses that no public host has.
-const FORBIDDEN: [&str; 20] = [
+const FORBIDDEN: [&str; 24] = [
     "127.0.0.1",
     "127.8.8.8",
     "::1",
@@ -45,11 +45,15 @@ const FORBIDDEN: [&str; 20] = [
     "169.254.169.254",
     "169.254.170.2",
     "100.100.100.200",
+    "168.63.129.16",
+    "192.0.0.192",
     "::ffff:169.254.169.254",
     "64:ff9b::a9fe:a9fe",
     "fe80::1",
     "fc00::1",
     "fd00:ec2::254",
+    "fd00:ec2::23",
+    "fd20:ce::254",
     "2002:a9fe:a9fe::1",
     "2001:0:a9fe:a9fe::1",
 ];

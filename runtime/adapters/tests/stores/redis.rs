@@ -175,6 +175,37 @@ async fn no_more_is_stored_than_was_said() {
     assert_eq!(length("chronicle:wa/ana").trim(), "3");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_list_of_conversations_lasts_as_long_as_what_was_said_last() {
+    let server = RedisServer::start();
+    let redis = Redis::new(&server.url(), Scope::new("tests", "a")).unwrap();
+    let echoes = RedisEchoes::new(redis).keeping(9, LONG);
+    let key = |key: &str| format!("eywa:{{tests/a}}:{key}");
+    let list = ["", "-last", "-names", "-lengths"].map(|part| key(&format!("conversations{part}")));
+    let lasts = |of: &str| -> i64 { server.say(&["PTTL", of]).trim().parse().unwrap() };
+    let mark = |name: &str| Echo {
+        body: EchoBody::TookOver { by: "ben".into() },
+        ..echo(name)
+    };
+    let mut named = echo("1");
+    if let EchoBody::User { name, .. } = &mut named.body {
+        *name = Some("Ana".to_owned());
+    }
+    // What is begun later lasts as well.
+    echoes.append(&ana(), None, &[mark("0")]).await.unwrap();
+    echoes.append(&ana(), None, &[named]).await.unwrap();
+    for n in 2..8 {
+        let said = lasts(&key("echoes:wa/ana"));
+        for key in &list {
+            assert!(lasts(key) >= said, "{key} ends before what was said");
+            // Much later.
+            server.say(&["PEXPIRE", key, "60000"]);
+        }
+        let next = [mark(&n.to_string())];
+        echoes.append(&ana(), None, &next).await.unwrap();
+    }
+}
+
 fn echo(name: &str) -> Echo {
     let body = EchoBody::User {
         name: None,

@@ -11,7 +11,9 @@ use std::{
 
 use async_trait::async_trait;
 use eywa_adapters::{
-    attachments::InMemoryAttachments, contacts::InMemoryContacts, oracle::InMemoryOracle,
+    attachments::InMemoryAttachments,
+    contacts::InMemoryContacts,
+    oracle::{Asked, InMemoryOracle},
 };
 use eywa_weave::{
     Pulse, Spirit, Weave, WeaveBuilder,
@@ -19,7 +21,7 @@ use eywa_weave::{
     ports::{
         Contacts as _, Echoes as _,
         contacts::Progress,
-        oracle::{Reply, Turn},
+        oracle::{Fault, Reply, Turn},
         voice::{FetchError, Notice, Received, Rejected, Utterance, Voice, VoiceError, Webhook},
     },
     pulse::{Attachment, Choice, Media, Outcome},
@@ -31,7 +33,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use crate::scene::{
-    Stores, deliver, gated, last_words, parrot, pulse, says, session, spirit, until,
+    Stores, deliver, fails, gated, last_words, parrot, pulse, says, session, spirit, until,
 };
 
 /// A channel that tells of what it was told to, has the files that it was given, and keeps what was said.
@@ -254,6 +256,52 @@ async fn a_file_that_cannot_be_had_is_told_of_and_the_turn_goes_on() {
         )
         .await;
     assert!(shown(&oracle).last().unwrap().0.contains("took too long"));
+}
+
+/// An Oracle that refuses whatever comes with a picture.
+fn refuses_pictures(fault: Fault) -> Arc<InMemoryOracle> {
+    let oracle = InMemoryOracle::new(move |asked: Asked| async move {
+        let has_picture = asked.turns.iter().any(|turn| match turn {
+            Turn::User { attachments, .. } => attachments.iter().any(|file| file.media.is_some()),
+            _ => false,
+        });
+        if has_picture {
+            Err(fails(fault))
+        } else {
+            Ok(says("hello"))
+        }
+    });
+    Arc::new(oracle.taking(&["image/jpeg"]))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_the_model_refuses_silences_nobody() {
+    for fault in [Fault::Malformed, Fault::TooLong] {
+        let (house, oracle) = (House::new(), refuses_pictures(fault));
+        house.channel.has("m1", Ok(b"broken"));
+        let weave = house.pod(spirit("barista", vec![oracle.clone()]));
+        let broken = with_file(pulse("1", "ana", "this one?"), "m1", "image/jpeg");
+        house.answered(&weave, broken).await;
+        let (text, _) = shown(&oracle).remove(0);
+        assert!(text.contains("[A file cannot be shown to you"), "{text}");
+        // Nor does it while it stands in the history.
+        house.answered(&weave, pulse("2", "ana", "hello?")).await;
+        assert_eq!(house.channel.texts(), ["hello", "hello"], "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_oracle_after_one_that_fails_without_the_files_too_is_shown_them() {
+    let (house, second) = (House::new(), sees_pictures());
+    house.channel.has("m1", Ok(b"a cup"));
+    let first = InMemoryOracle::new(|_| async { Err(fails(Fault::Malformed)) });
+    let first = Arc::new(first.taking(&["image/jpeg"]));
+    let weave = house.pod(spirit("barista", vec![first.clone(), second.clone()]));
+    let picture = with_file(pulse("1", "ana", "this one?"), "m1", "image/jpeg");
+    house.answered(&weave, picture).await;
+    assert_eq!(first.asked().len(), 2, "with the file, and without");
+    let expected = ("this one?".to_owned(), vec![Some(b"a cup".to_vec())]);
+    assert_eq!(shown(&second), [expected]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -73,6 +73,15 @@ async fn what_may_pass_is_asked_again_before_the_next_oracle_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_oracle_that_hangs_leaves_time_for_the_next() {
+    let hangs = Arc::new(InMemoryOracle::new(|_| std::future::pending()));
+    let next = parrot();
+    let (outcome, why, ..) = answered(&[hangs.clone(), next.clone()]).await;
+    assert_eq!(outcome, Outcome::Answered, "{why}");
+    assert_eq!((hangs.asked().len(), next.asked().len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_providers_hint_is_waited_for_and_never_for_longer_than_ten_seconds() {
     for (hint, least, most) in [(4, 4, 7), (3600, 10, 11)] {
         let oracle = failing(Fault::RateLimited(Some(Duration::from_secs(hint))), 1);

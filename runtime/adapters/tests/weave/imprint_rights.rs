@@ -1,16 +1,23 @@
 //! A person's right: what is known of them is theirs to have corrected and forgotten.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use eywa_weave::{
-    ports::{Chronicle as _, Echoes as _, chronicle::DeedKind, vigil::Target},
+    ports::{
+        Chronicle as _, Echoes as _, Imprint as _,
+        chronicle::DeedKind,
+        imprint::{Fact, Keeping},
+        vigil::Target,
+    },
+    spirit::WhenBusy,
     weave::CorrectError,
 };
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::{
     imprint::{BEN, Cafe, drawing, drawn, learns, learns_tea_behind, prompt},
-    scene::session,
+    scene::{session, spirit},
 };
 
 #[tokio::test(start_paused = true)]
@@ -110,4 +117,38 @@ async fn a_fact_is_corrected_by_its_words_and_stays_so() {
             }
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_imprint_is_off_what_is_changed_is_one_fact_and_no_other() {
+    let day = Duration::from_secs(24 * 60 * 60);
+    let (cafe, ana) = (Cafe::new(), session("ana"));
+    let facts: Vec<Fact> = (0..120_u32)
+        .map(|n| Fact {
+            text: format!("Likes tea number {n}"),
+            at: Timestamp::now() - 10 * n * day,
+        })
+        .collect();
+    let kept = Keeping {
+        most: 200,
+        max_age: 5 * 365 * day,
+    };
+    let learnt = cafe.imprint.amend(&ana, &[], &facts, 0, kept);
+    learnt.await.unwrap();
+
+    let spirit = spirit("barista", vec![drawing(|_| Ok(learns(&[], &[])))]);
+    let off = (cafe.stores)
+        .builder(spirit, &cafe.voice, WhenBusy::Queue)
+        .imprint(cafe.imprint.clone())
+        .facts_kept_for(kept.max_age)
+        .build()
+        .unwrap();
+    assert!(off.remembering().is_none());
+    assert_eq!(off.facts(&ana).await.unwrap().len(), 120);
+    let forgotten = off.forget_facts(&ana, BEN, &["Likes tea number 7"]).await;
+    assert_eq!(forgotten.unwrap(), 1);
+    let corrected = off.correct_fact(&ana, BEN, "Likes tea number 90", "Likes milk");
+    assert_eq!(corrected.await.unwrap().text, "Likes milk");
+    assert_eq!(off.facts(&ana).await.unwrap().len(), 119);
+    assert_eq!(cafe.known("ana").await.len(), 119);
 }

@@ -8,6 +8,7 @@
 
 mod aloud;
 mod busy;
+mod calls;
 mod channel;
 mod conversation;
 mod crashes;

@@ -260,7 +260,7 @@ async fn a_yes_makes_exactly_that_call_and_the_person_hears() {
     let made = cafe.refund.made();
     assert_eq!(made.len(), 1);
     assert_eq!(made[0].arguments, json!({"order": 7, "card": "4111"}));
-    assert_eq!(made[0].id, format!("wa/1#0#{}", rite.asked.call.id));
+    assert_eq!(made[0].id, rite.asked.key);
     assert_eq!(made[0].pulse.id, PulseId::from("wa/1"));
     let said = texts(&cafe.voice);
     assert_eq!(said.len(), 2);
@@ -287,6 +287,30 @@ async fn a_yes_makes_exactly_that_call_and_the_person_hears() {
         .iter()
         .filter(|echo| matches!(echo.body, EchoBody::User { .. }));
     assert_eq!(people.count(), 1, "nobody wrote a decision: {echoes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_has_the_key_that_it_would_have_had_without_waiting() {
+    let gated = Cafe::new();
+    let key = gated.parked(&gated.pod()).await.asked.key;
+    let other_ids = Arc::new(InMemoryOracle::new(|asked| async move {
+        let mut reply = answer(&asked.turns);
+        for call in &mut reply.calls {
+            call.id.push_str("-anew");
+        }
+        Ok(reply)
+    }));
+    let free = Cafe::with(InMemoryVoice::new(), other_ids);
+    let spirit = Spirit {
+        rites: Vec::new(),
+        ..free.spirit(1, MINUTES)
+    };
+    let weave = free.pod_with(spirit, WhenBusy::Discard);
+    deliver(&weave, &[pulse("1", "ana", "refund 7")])
+        .await
+        .unwrap();
+    assert_eq!(free.stores.outcome("1").await, Outcome::Answered);
+    assert_eq!(free.refund.made()[0].id, key);
 }
 
 #[tokio::test(start_paused = true)]

@@ -40,6 +40,12 @@ const MOST_PASSAGES: usize = 500_000;
 /// How many ids are removed in one request.
 const REMOVED_AT_ONCE: usize = 500;
 
+/// What no embedder refuses that is asked rightly.
+const PLAIN: &str = "text";
+
+/// The most passages of one pass that an embedder may refuse, those that are too long aside.
+const MOST_REFUSED: usize = 1000;
+
 /// How often it looks again whether all is there, when another sync of the same set has taken something out meanwhile.
 const MOST_PASSES: u32 = 3;
 
@@ -110,6 +116,8 @@ struct Pass {
     wanted: BTreeSet<String>,
     /// Documents that could not be read, as the ids of their passages begin.
     unread: BTreeSet<String>,
+    /// How many passages the embedder refused.
+    refused: usize,
 }
 
 impl Sync<'_> {
@@ -243,12 +251,12 @@ impl Sync<'_> {
             tell(report.progress(entries.len()));
             while waiting.len() >= batch {
                 let rest = waiting.split_off(batch);
-                self.put(waiting, pace, report).await?;
+                self.put(waiting, pace, &mut pass, report).await?;
                 waiting = rest;
                 tell(report.progress(entries.len()));
             }
         }
-        self.put(waiting, pace, report).await?;
+        self.put(waiting, pace, &mut pass, report).await?;
         tell(report.progress(entries.len()));
         Ok(pass)
     }
@@ -258,36 +266,32 @@ impl Sync<'_> {
         self,
         passages: Vec<Passage>,
         pace: &mut Pace,
+        pass: &mut Pass,
         report: &mut Report,
     ) -> Result<(), SyncError> {
         if self.options.dry_run {
             report.embedded += passages.len();
             return Ok(());
         }
-        // The embedder judges a batch as a whole: one that is too long for it is halved until the text is found.
+        // The embedder judges a batch as a whole: one that it does not take is halved until the text is found.
         let mut waiting = vec![passages];
         while let Some(mut passages) = waiting.pop() {
             if passages.is_empty() {
                 continue;
             }
-            let embeddings = match self.embed(&passages, pace).await {
-                Err(error) if error.fault == Fault::TooLong && passages.len() > 1 => {
+            let texts: Vec<&str> = passages.iter().map(|it| it.text.as_str()).collect();
+            let embeddings = match (self.embed(&texts, pace).await, passages.as_slice()) {
+                (Ok(embeddings), _) => embeddings,
+                (Err(error), _) if !is_of_a_text(error.fault) => return Err(error.into()),
+                (Err(error), [passage]) => {
+                    self.leave_out(passage, error, pace, pass, report).await?;
+                    continue;
+                }
+                (Err(_), _) => {
                     let half = passages.split_off(passages.len() / 2);
                     waiting.extend([half, passages]);
                     continue;
                 }
-                Err(error) if error.fault == Fault::TooLong => {
-                    let longest = passages.iter().map(|passage| passage.text.chars().count());
-                    let longest = longest.max().unwrap_or_default();
-                    report.skips(
-                        &passages[0].source,
-                        format!(
-                            "a passage of {longest} characters is too long for the embedder: cut into smaller ones"
-                        ),
-                    );
-                    continue;
-                }
-                embeddings => embeddings?,
             };
             let count = passages.len();
             let vectors = passages.into_iter().zip(embeddings.vectors);
@@ -300,16 +304,35 @@ impl Sync<'_> {
         Ok(())
     }
 
-    async fn embed(
+    /// Leaves out what the embedder does not take; fails if it takes nothing at all, since then it is asked wrongly.
+    async fn leave_out(
         self,
-        passages: &[Passage],
+        passage: &Passage,
+        error: EmbedderError,
         pace: &mut Pace,
-    ) -> Result<Embeddings, EmbedderError> {
-        let texts: Vec<&str> = passages
-            .iter()
-            .map(|passage| passage.text.as_str())
-            .collect();
-        let texts = texts.as_slice();
+        pass: &mut Pass,
+        report: &mut Report,
+    ) -> Result<(), SyncError> {
+        let characters = passage.text.chars().count();
+        let reason = if error.fault == Fault::TooLong {
+            format!(
+                "a passage of {characters} characters is too long for the embedder: cut into smaller ones"
+            )
+        } else {
+            report.tokens += self.embed(&[PLAIN], pace).await?.tokens;
+            pass.refused += 1;
+            if pass.refused > MOST_REFUSED {
+                return Err(error.into());
+            }
+            let said = error.message;
+            format!("a passage of {characters} characters is refused by the embedder: {said}")
+        };
+        report.skips(&passage.source, reason);
+        pass.wanted.remove(&passage.id);
+        Ok(())
+    }
+
+    async fn embed(self, texts: &[&str], pace: &mut Pace) -> Result<Embeddings, EmbedderError> {
         pace.turn().await;
         let embed = || async move { self.embedder.embed(texts, Purpose::Document).await };
         let embeddings = patiently(embed).await?;
@@ -352,6 +375,11 @@ impl Sync<'_> {
         }
         Ok(false)
     }
+}
+
+/// Whether another text may be taken.
+fn is_of_a_text(fault: Fault) -> bool {
+    matches!(fault, Fault::TooLong | Fault::Malformed | Fault::Refused)
 }
 
 impl Failure for LoreError {

@@ -10,7 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 use eywa_adapters::{embedder::HashingEmbedder, lore::InMemoryLore};
-use eywa_weave::ports::lore::{Match, Page, Search};
+use eywa_weave::{
+    StoreError,
+    ports::lore::{Match, Page, Search},
+};
 use tokio::time::Instant;
 
 use super::*;
@@ -359,6 +362,51 @@ async fn a_text_that_is_too_long_is_told_and_the_rest_of_its_batch_is_embedded()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_text_that_is_refused_is_told_time_and_again_and_all_others_are_embedded() {
+    let lore = InMemoryLore::new();
+    let embedder = Counting::failing(|_, texts| {
+        let odd = texts.iter().any(|text| text.contains("odd"));
+        odd.then_some(Fault::Malformed)
+    });
+    let papers = Papers::of(&[
+        ("a.md", "Tea.\n\nAn odd one.\n\nCoffee."),
+        ("b.md", "Open."),
+    ]);
+    let began = Instant::now();
+    for embedded in [3, 0] {
+        let report = run(sync(&lore, &embedder), &papers).await.unwrap();
+        assert_eq!(report.embedded, embedded);
+        assert_eq!(there(&lore).await, texts(&["Tea.", "Coffee.", "Open."]));
+        assert_eq!(report.skipped.len(), 1);
+        assert_eq!(report.skipped[0].source, "a.md");
+        let reason = &report.skipped[0].reason;
+        assert!(reason.contains("as the test wants"), "{reason}");
+    }
+    assert!(began.elapsed().is_zero(), "it looked for what is left out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_embedder_that_refuses_every_text_is_one_error_and_few_requests() {
+    let lore = InMemoryLore::new();
+    let refusing = Counting::failing(|_, _| Some(Fault::Malformed));
+    let ended = run(sync(&lore, &refusing), &Papers::many(1000)).await;
+    let told = ended.unwrap_err().to_string();
+    assert!(told.contains("as the test wants"), "{told}");
+    // Four texts, two, one, and one that nobody refuses.
+    assert_eq!(refusing.calls.load(Ordering::SeqCst), 4);
+
+    let picky = Counting::failing(|_, texts| {
+        let theirs = texts.iter().any(|text| text.contains("Paper"));
+        theirs.then_some(Fault::Malformed)
+    });
+    let papers = Papers::many(MOST_REFUSED + 50);
+    let ended = run(sync(&lore, &picky), &papers).await;
+    assert!(matches!(ended, Err(SyncError::Embedder(_))), "{ended:?}");
+    let calls = picky.calls.load(Ordering::SeqCst);
+    assert!(calls <= 3 * (MOST_REFUSED + 2), "{calls}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dry_run_says_what_it_would_do_and_does_nothing() {
     let (lore, embedder) = (InMemoryLore::new(), Counting::new());
     run(sync(&lore, &embedder), &Papers::of(&[("a.md", "Tea.")]))
@@ -395,14 +443,29 @@ async fn two_of_the_same_documents_at_once_end_as_one() {
     assert_eq!((again.embedded, again.unchanged, again.removed), (0, 30, 0));
 }
 
-/// Another sync, with other documents, is done whole right before this one removes.
-struct Interrupted<'a> {
+/// A store to which something happens.
+struct Eventful<'a> {
     lore: &'a InMemoryLore,
+    /// Another sync, with these documents, is done whole right before something is removed.
     other: Mutex<Option<Papers>>,
+    /// How it fails when something is put.
+    failure: Option<LoreError>,
+    puts: AtomicUsize,
+}
+
+impl<'a> Eventful<'a> {
+    fn new(lore: &'a InMemoryLore) -> Self {
+        Self {
+            lore,
+            other: Mutex::new(None),
+            failure: None,
+            puts: AtomicUsize::new(0),
+        }
+    }
 }
 
 #[async_trait]
-impl Lore for Interrupted<'_> {
+impl Lore for Eventful<'_> {
     async fn check(&self, dimensions: usize) -> Result<(), LoreError> {
         self.lore.check(dimensions).await
     }
@@ -420,7 +483,11 @@ impl Lore for Interrupted<'_> {
         namespace: &str,
         passages: &[(Passage, Vec<f32>)],
     ) -> Result<(), LoreError> {
-        self.lore.put(namespace, passages).await
+        self.puts.fetch_add(1, Ordering::SeqCst);
+        match &self.failure {
+            Some(failure) => Err(failure.clone()),
+            None => self.lore.put(namespace, passages).await,
+        }
     }
 
     async fn ids(
@@ -443,16 +510,42 @@ impl Lore for Interrupted<'_> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_for_good_ends_it_at_once_and_one_that_is_away_is_asked_again() {
+    let lore = InMemoryLore::new();
+    let (store, reason) = ("a store", "HTTP 400, the text is too large".to_owned());
+    for (failure, asked) in [
+        (
+            LoreError::Rejected {
+                store,
+                reason: reason.clone(),
+            },
+            1,
+        ),
+        (StoreError::unavailable(store, &reason).into(), 8),
+    ] {
+        let failing = Eventful {
+            failure: Some(failure),
+            ..Eventful::new(&lore)
+        };
+        let embedder = Counting::new();
+        let ended = run(sync(&failing, &embedder), &Papers::many(3)).await;
+        let told = ended.unwrap_err().to_string();
+        assert!(told.contains(&reason), "{told}");
+        assert_eq!(failing.puts.load(Ordering::SeqCst), asked, "{told}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_of_different_documents_at_once_end_as_the_last_of_them() {
     let (lore, embedder) = (InMemoryLore::new(), Counting::new());
     let before = Papers::of(&[("a.md", "Before.")]);
     run(sync(&lore, &embedder), &before).await.unwrap();
-    let interrupted = Interrupted {
-        lore: &lore,
+    let interrupted = Eventful {
         other: Mutex::new(Some(Papers::of(&[
             ("a.md", "The other."),
             ("b.md", "Both."),
         ]))),
+        ..Eventful::new(&lore)
     };
     let mine = Papers::of(&[("a.md", "Mine."), ("b.md", "Both.")]);
     run(sync(&interrupted, &embedder), &mine).await.unwrap();

@@ -5,6 +5,8 @@
 //! small reads, however many watch and however many conversations there are, and nothing at all when nobody watches. All
 //! who watch are told the same; one who cannot keep up misses some, and is told to look afresh.
 
+mod told;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -26,6 +28,7 @@ use tokio::{
 };
 use tracing::debug;
 
+use self::told::{LATEST, Told};
 use super::{
     conversation::{MOST_OPEN, Scenery},
     handover::Silence,
@@ -44,11 +47,7 @@ const WAITING: usize = 512;
 const MOST_CHANGED: usize = 200;
 /// The most Echoes of one conversation that are told in one beat.
 const MOST_ECHOES: usize = 50;
-/// The Echoes that are told of a conversation of which nothing was known before.
-const FIRST_ECHOES: u64 = 5;
-/// Of how many of the latest conversations it is known whether a Weave is at work.
-const LATEST: usize = 100;
-/// Of how many that somebody opened lately, besides.
+/// Of how many conversations that somebody opened lately it is known whether a Weave is at work, besides the latest.
 const LOOKED_AT: usize = 64;
 
 /// Something that happened.
@@ -195,12 +194,7 @@ struct Follower {
 
 /// What is known, so that what is new can be told.
 struct Known {
-    /// The place of the last change that was told.
-    place: u64,
-    /// How many Echoes each of the conversations had.
-    lengths: HashMap<SessionKey, u64>,
-    /// The latest conversations, the latest last.
-    latest: VecDeque<SessionKey>,
+    told: Told,
     open: BTreeMap<String, Watch>,
     everyone: Watch,
     busy: HashSet<SessionKey>,
@@ -256,7 +250,9 @@ impl Follower {
         let stores = &serving.stores;
         let of_interest = self.of_interest(known);
         let (changed, everyone, open, busy) = tokio::try_join!(
-            stores.echoes.changed(known.place, MOST_CHANGED),
+            stores
+                .echoes
+                .changed(known.told.since(), MOST_CHANGED + LATEST),
             stores.vigil.state(&Target::Everyone),
             stores.vigil.open(MOST_OPEN),
             stores.bond.busy(&of_interest),
@@ -287,19 +283,17 @@ impl Follower {
                 touched.insert(rite.asked.session.clone(), None);
             }
         }
-        if changed.len() == MOST_CHANGED {
+        if changed.len() == MOST_CHANGED + LATEST {
             // Too much to tell: everybody looks afresh, and the feed goes on from here.
             *known = Known::of(serving).await?;
             self.send(known, None, "resync", &serde_json::json!({}));
             return Ok(());
         }
-        for summary in &changed {
+        for summary in known.told.news(&changed) {
             self.tell_echoes(serving, known, summary).await?;
             touched.insert(summary.session.clone(), Some(summary.clone()));
         }
-        if let Some(last) = changed.last() {
-            known.place = last.place;
-        }
+        known.told.remember(&changed);
         self.tell_conversations(serving, known, touched).await?;
         if known.everyone != everyone {
             self.send(
@@ -314,7 +308,6 @@ impl Follower {
             known.rites_version = version;
         }
         (known.open, known.everyone, known.busy) = (open, everyone, busy);
-        known.remember(&changed);
         Ok(())
     }
 
@@ -325,19 +318,16 @@ impl Follower {
         event: &'static str,
         data: &impl Serialize,
     ) {
-        send(&self.news, known.place, session, event, data);
+        send(&self.news, known.told.place(), session, event, data);
     }
 
     /// The sessions of which it is to be known whether a Weave is at work.
     fn of_interest(&self, known: &Known) -> Vec<SessionKey> {
-        let mut sessions: Vec<SessionKey> = known.latest.iter().cloned().collect();
+        let latest = known.told.latest();
+        let mut sessions: Vec<SessionKey> = latest.iter().cloned().collect();
         if let Some(feed) = self.feeds.lock().get(&self.spirit) {
             let opened = feed.looked_at.iter();
-            sessions.extend(
-                opened
-                    .filter(|session| !known.latest.contains(session))
-                    .cloned(),
-            );
+            sessions.extend(opened.filter(|session| !latest.contains(session)).cloned());
         }
         sessions
     }
@@ -349,19 +339,17 @@ impl Follower {
         summary: &Summary,
     ) -> Result<(), StoreError> {
         let session = &summary.session;
-        let new = match known.lengths.get(session) {
-            Some(before) => summary.length.saturating_sub(*before),
-            None => summary.length.min(FIRST_ECHOES),
-        };
+        let new = known.told.echoes(summary);
         let most = usize::try_from(new).unwrap_or(MOST_ECHOES).min(MOST_ECHOES);
         if most == 0 {
             return Ok(());
         }
-        let (echoes, rites) = tokio::try_join!(
-            serving.stores.echoes.recent(session, most),
+        // By their numbers: what is said meanwhile is told of in the next beat.
+        let (stretch, rites) = tokio::try_join!(
+            (serving.stores.echoes).stretch(session, Some(summary.length), most),
             serving.weave().rites(Some(session)),
         )?;
-        for echo in shown(echoes, &rites) {
+        for echo in shown(stretch.echoes, &rites) {
             let spirit = self.spirit.as_str();
             let said = Said {
                 spirit,
@@ -434,10 +422,8 @@ impl Known {
             stores.vigil.open(MOST_OPEN),
             serving.weave().rites(None),
         )?;
-        let mut known = Self {
-            place: latest.first().map_or(0, |first| first.place),
-            lengths: HashMap::new(),
-            latest: VecDeque::new(),
+        Ok(Self {
+            told: Told::of(latest),
             open: by_target(open),
             everyone,
             busy: HashSet::new(),
@@ -447,24 +433,7 @@ impl Known {
                 .collect(),
             rites_at: Instant::now(),
             rites_version: *serving.weave().rite_changes().borrow(),
-        };
-        let latest: Vec<Summary> = latest.into_iter().rev().collect();
-        known.remember(&latest);
-        Ok(known)
-    }
-
-    /// These are the latest now.
-    fn remember(&mut self, changed: &[Summary]) {
-        for summary in changed {
-            self.latest.retain(|session| *session != summary.session);
-            self.latest.push_back(summary.session.clone());
-            self.lengths.insert(summary.session.clone(), summary.length);
-        }
-        while self.latest.len() > LATEST {
-            if let Some(old) = self.latest.pop_front() {
-                self.lengths.remove(&old);
-            }
-        }
+        })
     }
 }
 

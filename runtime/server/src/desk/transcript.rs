@@ -65,6 +65,7 @@ impl Page {
 
 /// The Echoes as people may see them: what a Rite does not show of a call's arguments, the call does not show either.
 pub(super) fn shown(mut echoes: Vec<Echo>, rites: &[Rite]) -> Vec<Echo> {
+    echoes.retain(|echo| !matches!(echo.body, EchoBody::Newer));
     let redacted: HashMap<&str, Value> = rites
         .iter()
         .filter(|rite| !rite.asked.redact.is_empty())

@@ -30,7 +30,7 @@ pub enum Documents {
     /// Mounted, as `<folder>/<ConfigMap>/<key>`.
     Mounted(PathBuf),
     /// Held, by the ConfigMap's name and key.
-    Held(BTreeMap<String, BTreeMap<String, String>>),
+    Held(BTreeMap<String, BTreeMap<String, Vec<u8>>>),
 }
 
 /// Documents could not be brought in.
@@ -149,8 +149,8 @@ fn fill(
         }
         (CompiledDocuments::ConfigMap(name), Documents::Held(config_maps)) => {
             let held = config_maps.get(name).ok_or_else(|| missing(name))?;
-            for (key, text) in held {
-                shelf.held(named(key), text.as_bytes());
+            for (key, bytes) in held {
+                shelf.held(named(key), bytes.as_slice());
             }
         }
         (CompiledDocuments::ConfigMap(name), Documents::Mounted(folder)) => {

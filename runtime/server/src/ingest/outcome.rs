@@ -34,8 +34,8 @@ impl Outcome {
         whole.to_string()
     }
 
-    /// As much as a condition has room for, as one line of JSON of at most 1 KiB: of the documents that were skipped, the
-    /// first.
+    /// As much as a condition has room for, as one line of JSON of at most 1 KiB: of the documents that were left out, the
+    /// first, and how many there are.
     #[must_use]
     pub fn brief(&self) -> String {
         let skipped = self.report.skipped.iter().map(|skipped| Named {
@@ -50,6 +50,7 @@ impl Outcome {
                 "embedded": self.report.embedded,
                 "removed": self.report.removed,
                 "skipped": named,
+                "left_out": self.report.skipped.len(),
                 "error": self.error.as_deref().map(short),
             })
             .to_string();
@@ -96,6 +97,8 @@ mod tests {
         let read: serde_json::Value = serde_json::from_str(&brief).unwrap();
         assert_eq!(read["documents"], 41);
         assert_eq!(read["skipped"][0]["reason"], "it is broken");
+        assert!(read["skipped"].as_array().unwrap().len() < 40, "{brief}");
+        assert_eq!(read["left_out"], 40);
         let whole: serde_json::Value = serde_json::from_str(&outcome.whole()).unwrap();
         assert_eq!(whole["skipped"].as_array().map(Vec::len), Some(40));
     }

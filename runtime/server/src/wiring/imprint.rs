@@ -19,7 +19,7 @@ pub(super) fn wire(
     imprint: &Arc<dyn Imprint>,
     shared: &Shared,
 ) -> Result<Option<(Remembering, Scouting)>, WireError> {
-    let Some(config) = &front.imprint else {
+    let Some(config) = front.imprint.as_ref().filter(|imprint| !imprint.off) else {
         return Ok(None);
     };
     let own = config.oracle.iter();

@@ -164,6 +164,8 @@ pub fn wire(
     if let Some(remembering) = remembering {
         shared.metrics.remembers(&name);
         weave = weave.remembering(remembering);
+    } else if let Some(off) = &front.imprint {
+        weave = weave.facts_kept_for(off.max_age.as_std());
     }
     if let Some(pathfinder) = pathfinder::wire(config, front, secrets, shared)? {
         weave = weave.pathfinder(Arc::new(pathfinder));

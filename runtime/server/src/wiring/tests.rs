@@ -229,6 +229,41 @@ fn an_imprint_is_wired_where_it_is_enabled_and_its_feature_is() {
     }
 }
 
+#[cfg(all(feature = "voice-http", feature = "oracle-scripted"))]
+#[tokio::test]
+async fn what_was_learnt_before_is_kept_as_long_as_an_imprint_that_is_off_says() {
+    use eywa_weave::ports::imprint::{Fact, Keeping};
+
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    let session = "web/ana".parse().unwrap();
+    let known = async |spirit: &str| {
+        let stores = stores();
+        let facts = [Fact {
+            text: "Likes tea".to_owned(),
+            at: jiff::Timestamp::now() - 2 * YEAR,
+        }];
+        let keeping = Keeping {
+            most: 1,
+            max_age: 3 * YEAR,
+        };
+        let learnt = stores.imprint.amend(&session, &[], &facts, 0, keeping);
+        learnt.await.unwrap();
+        let keys = eywa_crds::runtime_config::SecretFile {
+            name: "web".to_owned(),
+            key: "signing-key".to_owned(),
+        };
+        let secrets = HeldSecrets([(keys, "not-a-real-key-at-all".into())].into());
+        let shared = Shared::new(Policy::default(), Metrics::new().unwrap());
+        let wired = wire(&config(spirit), &secrets, stores, &shared).ok();
+        let weave = &wired.unwrap().serving.weave;
+        assert!(weave.remembering().is_none());
+        weave.facts(&session).await.unwrap().len()
+    };
+    assert_eq!(known(SPIRIT).await, 0, "a year, by default");
+    let off = SPIRIT.replacen("  voices:", "  imprint: {maxAge: 26280h}\n  voices:", 1);
+    assert_eq!(known(&off).await, 1);
+}
+
 #[cfg(feature = "voice-http")]
 #[test]
 fn tools_and_a_pathfinder_are_wired_where_their_features_are_and_named_with_them_where_not() {

@@ -30,6 +30,7 @@ async fn that_remembers() -> Office {
             scripted.script = eywa_crds::script::Script::from_yaml(SCRIPT).unwrap();
         }
         spirit.imprint = Some(CompiledImprint {
+            off: false,
             max_facts: 50,
             max_age: Duration::from_secs(3600).into(),
             after: Duration::from_secs(1).into(),

@@ -64,7 +64,8 @@ fn line(body: &EchoBody) -> Option<String> {
         EchoBody::Tools { .. }
         | EchoBody::Rite { .. }
         | EchoBody::TookOver { .. }
-        | EchoBody::GaveBack { .. } => return None,
+        | EchoBody::GaveBack { .. }
+        | EchoBody::Newer => return None,
     };
     let text = text.trim();
     let end = text

@@ -10,7 +10,9 @@ use crate::{names::SpiritName, pulse::Pulse, tool::Tool};
 pub struct Call<'a> {
     /// The Pulse that led to it.
     pub pulse: &'a Pulse,
-    /// The call's id: the same when a call is made again after a crash, so that a receiver can tell.
+    /// The call's id, by which a receiver can tell that it is made again. It is made of the Pulse, the Action's name, the
+    /// arguments, and how many times the turn had asked for the very same: so it is the same when a turn that a crash cut
+    /// off is taken again and asks for the same. As long as the arguments, and no less private: send a hash of it.
     pub id: &'a str,
     /// The arguments; they keep to the tool's schema.
     pub arguments: &'a Value,

@@ -56,9 +56,11 @@ pub struct Pace {
 /// Knows the people on the voices of one Spirit. Times are measured by the store's clock.
 #[async_trait]
 pub trait Contacts: Send + Sync {
-    /// These ids are one person's. Gives the one by which their session goes: what the first that is known is known as,
-    /// and `id` when none is known. From now on all of them are known as that. One atomic step, so that two pods do not
-    /// know the same person by two.
+    /// These ids are one person's: the one they came by, and the others, those that tell most first. Gives the one by which
+    /// their session goes: what the first of the others that is known is known as; otherwise what `id` is known as;
+    /// otherwise `id`. An `id` that came with others before, and comes with none that is known, has gone over to somebody
+    /// else, who goes by the first of the others. From now on all of them are known as that. One atomic step, so that two
+    /// pods do not know the same person by two.
     async fn identify(
         &self,
         voice: &VoiceName,

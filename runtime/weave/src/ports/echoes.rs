@@ -100,7 +100,8 @@ pub trait Echoes: Send + Sync {
     /// Appends, in order. An Echo whose id is among the session's recent ones is left as it is, so that writing again
     /// after a crash is safe. With a fence, refuses as fenced if a newer Bond has written; without one (a human's words,
     /// or a person's while a human has the conversation), always appends. What is new gives the session a new place among
-    /// the conversations, in the same step.
+    /// the conversations, not before it can be read: whoever is told of Echoes can read them. After a crash, writing again
+    /// does what is missing of that. Of two places that are given at the same moment the later may show first.
     async fn append(
         &self,
         session: &SessionKey,

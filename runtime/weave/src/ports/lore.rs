@@ -99,6 +99,14 @@ pub enum LoreError {
         /// What it said.
         reason: String,
     },
+    /// The store does not take what it is asked, and would not the next time.
+    #[error("{store} does not take this, now or later: {reason}")]
+    Rejected {
+        /// Which store.
+        store: &'static str,
+        /// What it said.
+        reason: String,
+    },
     /// The store failed. [`StoreError::Unavailable`] may pass by itself.
     #[error(transparent)]
     Store(#[from] StoreError),

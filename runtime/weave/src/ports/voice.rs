@@ -57,7 +57,8 @@ pub enum Notice {
     Person {
         /// The id that the session goes by if none of them is known yet; the former one of a person who was renamed.
         id: UserId,
-        /// The others, those that tell most first.
+        /// The others, those that tell most first, each for more than `id`. The former one of a person who was renamed is
+        /// among them as well, before the new one where that may have been somebody else's.
         also: Vec<UserId>,
     },
     /// A message that was sent has come so far.

@@ -3,10 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::future::join_all;
+use serde_json::json;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Inner, Stopped, trace::Trace};
+use super::{Inner, Stopped, answer::Answer, trace::Trace};
 use crate::{
+    echo::EchoBody,
+    names::SpiritName,
     observe::{Event, Stage},
     ports::{
         Action, Conduit,
@@ -132,16 +135,18 @@ impl Toolset {
 }
 
 impl Inner {
-    /// Makes the calls, side by side, but for those that are to wait for a human's yes.
+    /// Makes the calls, which are the last that the turn has asked for, side by side, but for those that are to wait for a
+    /// human's yes.
     pub(super) async fn act<'s>(
         &self,
         tools: &Toolset,
         spirit: &'s Spirit,
-        pulse: &Pulse,
+        answer: &Answer<'_>,
         calls: &[ToolCall],
         deadline: Instant,
         trace: &mut Trace,
     ) -> Result<Round<'s>, Stopped> {
+        let pulse = answer.pulse();
         let gates: Vec<Option<&RiteRule>> = calls
             .iter()
             .map(|call| {
@@ -156,11 +161,17 @@ impl Inner {
             Vec::new()
         };
         let waits = |index: usize, call: &ToolCall| {
-            let same =
-                |other: &ToolCall| other.name == call.name && other.arguments == call.arguments;
-            waiting.iter().any(|rite| same(&rite.asked.call)) || calls.iter().take(index).any(same)
+            let mut before = calls.iter().take(index);
+            waiting.iter().any(|rite| same(&rite.asked.call, call))
+                || before.any(|other| same(other, call))
         };
-        let key = |index: usize, call: &ToolCall| format!("{}#{index}#{}", pulse.id, call.id);
+        let asked = asked_for(answer);
+        let rounds_before = asked.len().saturating_sub(calls.len());
+        let key = |index: usize, call: &ToolCall| {
+            let before = asked.iter().take(rounds_before + index);
+            let times = before.filter(|other| same(other, call)).count();
+            key_of(&self.name, pulse, call, times)
+        };
         let mut parkings = Vec::new();
         let gated: Vec<Option<(&'static str, Done)>> = (calls.iter().zip(gates).enumerate())
             .map(|(index, (call, rule))| {
@@ -234,6 +245,28 @@ impl Inner {
             parkings,
         })
     }
+}
+
+/// All calls that the turn has asked for, by whichever Spirit, in their order.
+fn asked_for<'a>(answer: &'a Answer<'_>) -> Vec<&'a ToolCall> {
+    let calls = answer.echoes.iter().filter_map(|echo| match &echo.body {
+        EchoBody::Agent { calls, .. } => Some(calls),
+        _ => None,
+    });
+    calls.flatten().collect()
+}
+
+/// Whether both ask for the same to be done.
+fn same(one: &ToolCall, other: &ToolCall) -> bool {
+    one.name == other.name && one.arguments == other.arguments
+}
+
+/// What the receiver of a call knows it by: what is asked for, and how many times the turn had asked for the very same. A
+/// provider's id has no part in it: after a crash the Oracle is asked anew, and gives others.
+fn key_of(front: &SpiritName, pulse: &Pulse, call: &ToolCall, times: usize) -> String {
+    let mut key = json!([front, pulse.id, call.name, call.arguments, times]);
+    key.sort_all_objects();
+    key.to_string()
 }
 
 /// Cuts what a tool gave back to what the Oracle is shown of it.

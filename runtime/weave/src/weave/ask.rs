@@ -48,8 +48,11 @@ impl Inner {
         trace: &mut Trace,
     ) -> Result<Reply, Unanswered> {
         let mut last = OracleError::new("eywa", Fault::Malformed, "the Spirit has no Oracle");
-        for asking in oracles {
+        for (at, asking) in oracles.iter().enumerate() {
+            let is_last = at + 1 == oracles.len();
             let (mut tries, mut shortened) = (0, false);
+            // The turns with their files, where they are asked about without.
+            let mut with_files = None;
             loop {
                 tries += 1;
                 let question = Question {
@@ -74,17 +77,34 @@ impl Inner {
                 match last.fault {
                     Fault::Refused => return Err(Unanswered::Failed(last)),
                     Fault::TooLong if !shortened && turns.shorten() => shortened = true,
+                    // A file that this one cannot read, broken or locked by a password, is no reason to be silent, now and for
+                    // as long as it stands in the history.
+                    Fault::TooLong | Fault::Malformed
+                        if with_files.is_none() && turns.has_media() =>
+                    {
+                        with_files = Some(turns.clone());
+                        turns.unload("the model does not take it");
+                    }
                     fault
                         if fault.may_pass() && tries < MOST_TRIES && !asking.breaker.is_open() =>
                     {
                         let pause = pause(tries, fault);
-                        if Instant::now() + pause >= deadline {
+                        // The next Oracle is to have its time, too.
+                        let time = if is_last {
+                            Duration::ZERO
+                        } else {
+                            asking.timeout
+                        };
+                        if Instant::now() + pause + time >= deadline {
                             break;
                         }
                         sleep(pause).await;
                     }
                     _ => break,
                 }
+            }
+            if let Some(whole) = with_files {
+                *turns = whole;
             }
         }
         Err(Unanswered::Failed(last))

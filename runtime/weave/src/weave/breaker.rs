@@ -49,6 +49,8 @@ pub enum Change {
 pub struct Asked<'b> {
     breaker: &'b Breaker,
     began: Instant,
+    /// It is the one that finds out whether the rest was long enough.
+    probes: bool,
     ended: bool,
 }
 
@@ -60,6 +62,7 @@ impl Breaker {
     pub fn ask(&self, timeout: Duration) -> Result<Asked<'_>, Duration> {
         let mut state = self.state();
         let now = Instant::now();
+        let probes = state.until.is_some();
         if let Some(until) = state.until {
             let rest = until.saturating_duration_since(now);
             if !rest.is_zero() {
@@ -71,6 +74,7 @@ impl Breaker {
         Ok(Asked {
             breaker: self,
             began: now,
+            probes,
             ended: false,
         })
     }
@@ -81,8 +85,12 @@ impl Breaker {
         until.is_some_and(|until| until > Instant::now())
     }
 
-    fn failed(&self) -> Option<Change> {
+    fn failed(&self, probes: bool) -> Option<Change> {
         let mut state = self.state();
+        // Asked before it was left alone: what failed then says nothing of now.
+        if state.rests > 0 && !probes {
+            return None;
+        }
         state.failures = state.failures.saturating_add(1);
         if state.failures < MOST_FAILURES && state.rests == 0 {
             return None;
@@ -112,7 +120,7 @@ impl Asked<'_> {
     pub fn ended(mut self, fault: Option<Fault>) -> Option<Change> {
         self.ended = true;
         match fault {
-            Some(Fault::Overloaded | Fault::TimedOut) => self.breaker.failed(),
+            Some(Fault::Overloaded | Fault::TimedOut) => self.breaker.failed(self.probes),
             _ => self.breaker.answered(),
         }
     }
@@ -121,7 +129,7 @@ impl Asked<'_> {
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
         if !self.ended && self.began.elapsed() >= NOT_AN_ANSWER {
-            self.breaker.failed();
+            self.breaker.failed(self.probes);
         }
     }
 }
@@ -194,6 +202,24 @@ mod tests {
             rest = next;
         }
         assert_eq!(rest, LONGEST_REST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn questions_that_fail_together_are_one_outage() {
+        let breaker = Breaker::default();
+        let together: Vec<_> = (0..20)
+            .map(|_| breaker.ask(TIMEOUT).ok().unwrap())
+            .collect();
+        let opened: Vec<_> = together
+            .into_iter()
+            .filter_map(|asked| asked.ended(Some(Fault::Overloaded)))
+            .collect();
+        let [Change::Opened(rest)] = opened[..] else {
+            panic!("{opened:?}");
+        };
+        assert!(rest < 2 * FIRST_REST, "{rest:?}");
+        tokio::time::advance(rest).await;
+        assert!(breaker.ask(TIMEOUT).is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Building a Weave: everything is given to it, and what is missing is named.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
@@ -12,7 +12,7 @@ use crate::{
     observe::{Observer, Unobserved},
     ports::{
         Attachments, Bond, Chronicle, Contacts, Echoes, Herald, Imprint, Inbox, Memory, Pathfinder,
-        Rites, Vigil, Voice,
+        Rites, Vigil, Voice, imprint::Keeping,
     },
     spirit::{BondSettings, Calling, Spirit},
 };
@@ -57,6 +57,7 @@ pub struct WeaveBuilder {
     contacts: Option<Arc<dyn Contacts>>,
     imprint: Option<Arc<dyn Imprint>>,
     remembering: Option<Remembering>,
+    facts_kept_for: Duration,
     voices: BTreeMap<VoiceName, Arc<dyn Voice>>,
     spirits: BTreeMap<SpiritName, Arc<Spirit>>,
     pathfinder: Option<Arc<dyn Pathfinder>>,
@@ -96,6 +97,7 @@ impl WeaveBuilder {
             contacts: None,
             imprint: None,
             remembering: None,
+            facts_kept_for: Keeping::default().max_age,
             voices: BTreeMap::new(),
             spirits: BTreeMap::new(),
             pathfinder: None,
@@ -156,7 +158,16 @@ impl WeaveBuilder {
     /// How facts about people are drawn from conversations. They are not, by default; and nowhere without an Imprint.
     #[must_use]
     pub fn remembering(mut self, remembering: Remembering) -> Self {
+        self.facts_kept_for = remembering.keeping.max_age;
         self.remembering = Some(remembering);
+        self
+    }
+
+    /// How long a fact about a person is kept that was learnt before, where none are drawn any more; a year, by default.
+    /// Where they are drawn, [`Remembering::keeping`] says it.
+    #[must_use]
+    pub fn facts_kept_for(mut self, max_age: Duration) -> Self {
+        self.facts_kept_for = max_age;
         self
     }
 
@@ -243,6 +254,7 @@ impl WeaveBuilder {
             contacts: self.contacts,
             imprint: self.imprint,
             remembering: self.remembering,
+            facts_kept_for: self.facts_kept_for,
             name: self.name,
             front,
             voices: self.voices,

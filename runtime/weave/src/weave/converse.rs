@@ -144,6 +144,11 @@ impl Inner {
                         Outcome::Failed,
                         "the provider's policy refused an answer",
                     )),
+                    ("", Stop::Length) => Err(Ended::new(
+                        Outcome::Failed,
+                        "the Oracle used up its tokens before it said anything: raise the Oracle's maxTokens, or lower its \
+                         effort",
+                    )),
                     ("", _) => Err(Ended::new(
                         Outcome::Failed,
                         "the Oracle answered with nothing",
@@ -181,14 +186,7 @@ impl Inner {
                 effects,
                 parkings,
             } = self
-                .act(
-                    &tools,
-                    spirit,
-                    answer.pulse(),
-                    &reply.calls,
-                    deadline,
-                    trace,
-                )
+                .act(&tools, spirit, answer, &reply.calls, deadline, trace)
                 .await?;
             let to = self
                 .take_effect(effects, &mut results, answer, session)

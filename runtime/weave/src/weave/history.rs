@@ -52,6 +52,7 @@ impl Turns {
                 result,
                 ..
             } => self.mark(&decided(*standing, by, comment, result)),
+            EchoBody::Newer => {}
         }
     }
 
@@ -127,22 +128,39 @@ impl Turns {
         self.0.push(Turn::Tools(answered));
     }
 
-    /// Drops the oldest turns, at least half, so that a conversation which is too long for a model fits. What remains
-    /// is whole again. `false` when there is nothing that could be dropped.
+    /// Drops the oldest turns, so that a conversation which is too long for a model fits: at least half, or all before the
+    /// last question where that alone is more than half. What remains is whole again. `false` when there is nothing that
+    /// could be dropped.
     pub fn shorten(&mut self) -> bool {
         let half = self.0.len().div_ceil(2);
-        let next_question = |from| {
-            self.0
-                .iter()
-                .skip(from)
-                .position(|turn| matches!(turn, Turn::User { .. }))
-                .map(|at| at + from)
-        };
-        let Some(cut) = next_question(half).or_else(|| next_question(1)) else {
+        let is_question = |turn: &Turn| matches!(turn, Turn::User { .. });
+        let after = self.0.iter().skip(half).position(is_question);
+        let cut = after
+            .map(|at| at + half)
+            .or_else(|| self.0.iter().rposition(is_question));
+        let Some(cut) = cut.filter(|cut| *cut > 0) else {
             return false;
         };
         self.0.drain(..cut);
         true
+    }
+
+    /// Whether a file is there with its content.
+    pub fn has_media(&self) -> bool {
+        self.attachments().any(|file| file.media.is_some())
+    }
+
+    /// Takes the content of all files away; the turns say so, and why.
+    pub fn unload(&mut self, why: &str) {
+        for turn in &mut self.0 {
+            if let Turn::User { text, attachments } = turn {
+                for file in attachments {
+                    if file.media.take().is_some() {
+                        not_shown(text, why);
+                    }
+                }
+            }
+        }
     }
 
     /// Shows calls of tools that there are none of (another Spirit's, or gone since) as notes. Providers refuse them where a
@@ -200,12 +218,7 @@ impl Turns {
         };
         match loaded {
             Ok(media) => file.media = Some(media),
-            Err(why) => {
-                if !text.is_empty() {
-                    text.push('\n');
-                }
-                text.push_str(&format!("[A file cannot be shown to you: {why}.]"));
-            }
+            Err(why) => not_shown(text, &why),
         }
     }
 
@@ -220,6 +233,13 @@ impl Turns {
             self.tools(&[]);
         }
     }
+}
+
+fn not_shown(text: &mut String, why: &str) {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&format!("[A file cannot be shown to you: {why}.]"));
 }
 
 fn interrupted(call: &ToolCall) -> ToolResult {

@@ -103,6 +103,7 @@ struct Inner {
     contacts: Option<Arc<dyn Contacts>>,
     imprint: Option<Arc<dyn Imprint>>,
     remembering: Option<Remembering>,
+    facts_kept_for: Duration,
     voices: BTreeMap<VoiceName, Arc<dyn Voice>>,
     front: Arc<Spirit>,
     spirits: BTreeMap<SpiritName, Arc<Spirit>>,

@@ -68,8 +68,8 @@ pub struct HttpActionSettings {
     pub timeout: Duration,
 }
 
-/// Makes a request: once, or as often as was said to be safe. What is made again, here or by the Weave after a crash, carries
-/// the same idempotency key.
+/// Makes a request: once, or as often as was said to be safe. What is made again, here or by a turn that is taken again after
+/// a crash and asks for the same, carries the same idempotency key.
 #[derive(Debug)]
 pub struct HttpAction {
     settings: HttpActionSettings,
@@ -132,32 +132,11 @@ impl HttpAction {
             HeaderValue::from_static("application/json, text/*;q=0.9"),
         );
         if let Some(name) = &settings.idempotency_key {
-            headers.insert(name.clone(), self.idempotency_key(call));
+            headers.insert(name.clone(), idempotency_key(call.id));
         }
         let own = settings.headers.render(&facts);
         headers.extend(own.map_err(|error| wrong(&error))?);
         Ok(Request { url, headers, body })
-    }
-
-    /// An id of the call that is unique everywhere: a provider's own is unique in its conversation only. A hash, since a
-    /// Pulse's id can tell a telephone number.
-    fn idempotency_key(&self, call: Call<'_>) -> HeaderValue {
-        let mut hash = Sha256::new();
-        for part in [
-            self.settings.spirit.as_str(),
-            call.pulse.id.as_str(),
-            call.id,
-        ] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let key = hash.finalize()[..16]
-            .iter()
-            .fold(String::with_capacity(32), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            });
-        HeaderValue::from_str(&key).unwrap_or(HeaderValue::from_static(""))
     }
 
     /// Sends it, and again where that was said to be safe and may help.
@@ -272,6 +251,18 @@ impl HttpAction {
             _ => ActionError(format!("the server refused it ({status})")),
         }
     }
+}
+
+/// A call's id as a header. A hash, since the id has the arguments in it, and a Pulse's id, which can tell a telephone
+/// number.
+fn idempotency_key(id: &str) -> HeaderValue {
+    let key = Sha256::digest(id)[..16]
+        .iter()
+        .fold(String::with_capacity(32), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+    HeaderValue::from_str(&key).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// The beginning of a body as text, and whether that is all of it.

@@ -9,7 +9,7 @@ use std::{
 use eywa_weave::{StoreError, ports::lore::LoreError};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{
-    Executor, PgPool,
+    AssertSqlSafe, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::timeout;
@@ -29,6 +29,14 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(120);
 /// The most connections of one process to one table's server.
 const MOST_CONNECTIONS: u32 = 8;
+/// How far a search goes through the index by cosine until it has enough passages that the filter lets through: how many it
+/// looks at, and how often `work_mem` it takes. pgvector knows these since 0.8. A session that has not loaded pgvector yet
+/// takes them on trust; one that has an older pgvector would refuse them, and is not told.
+const SEARCHING: &str = "SELECT set_config(name, value, true) FROM (VALUES \
+    ('hnsw.iterative_scan', 'strict_order'), ('hnsw.max_scan_tuples', '100000'), ('hnsw.scan_mem_multiplier', '8')\
+    ) AS wanted (name, value) \
+    WHERE current_setting('hnsw.iterative_scan', true) IS NOT NULL \
+    OR NOT EXISTS (SELECT FROM pg_settings WHERE pg_settings.name = 'hnsw.ef_search')";
 /// The most characters that are told of an error.
 const LONGEST_REASON: usize = 300;
 
@@ -87,37 +95,53 @@ impl Link {
         })
     }
 
-    pub(super) fn pool(&self) -> PgPool {
+    fn pool(&self) -> PgPool {
         let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
         pool.get_or_insert_with(|| {
             PgPoolOptions::new()
                 .max_connections(MOST_CONNECTIONS)
                 .acquire_timeout(CONNECT_WITHIN)
                 .idle_timeout(IDLE)
-                .after_connect(|connection, _| {
-                    Box::pin(async move {
-                        let limit = format!("SET statement_timeout = {}", CHANGING.as_millis());
-                        connection.execute(sqlx::AssertSqlSafe(limit)).await?;
-                        // Since pgvector 0.8; a server that does not know it may say so.
-                        let _ = connection
-                            .execute("SET hnsw.iterative_scan = strict_order")
-                            .await;
-                        Ok(())
-                    })
-                })
                 .connect_lazy_with(self.options.clone())
         })
         .clone()
     }
 
-    /// Does something with the database, within this time.
+    /// Does something with the database, within this time, as one transaction: a pooler may give every transaction another
+    /// session, and knows nothing of what was set or prepared in the one before.
     pub(super) async fn within<T>(
         &self,
         limit: Duration,
-        work: impl AsyncFnOnce(PgPool) -> Result<T, sqlx::Error>,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T, Trouble> {
-        match timeout(limit, work(self.pool())).await {
-            Ok(done) => done.map_err(Trouble::from),
+        self.transact(limit, "", work).await
+    }
+
+    /// As [`within`](Self::within), for what goes through the index by cosine.
+    pub(super) async fn searching<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, Trouble> {
+        self.transact(LOOKING, SEARCHING, work).await
+    }
+
+    async fn transact<T>(
+        &self,
+        limit: Duration,
+        settings: &str,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, Trouble> {
+        let within = limit.as_millis();
+        // One round trip.
+        let begin = format!("BEGIN; SET LOCAL statement_timeout = {within}; {settings}");
+        let done = async {
+            let mut transaction = self.pool().begin_with(AssertSqlSafe(begin)).await?;
+            let done = work(&mut transaction).await?;
+            transaction.commit().await?;
+            Ok(done)
+        };
+        match timeout(limit, done).await {
+            Ok(done) => done.map_err(|error: sqlx::Error| Trouble::from(error)),
             Err(_) => Err(Trouble::Away(format!("no answer within {limit:?}"))),
         }
     }
@@ -144,7 +168,8 @@ fn options(url: &str) -> Result<PgConnectOptions, UnusableUrl> {
         url.query_pairs_mut().extend_pairs(kept);
     }
     let options = PgConnectOptions::from_str(url.as_str()).map_err(|_| UnusableUrl::Value)?;
-    let options = options.application_name("eywa");
+    // Poolers refuse settings that they do not know.
+    let options = options.application_name("eywa").extra_float_digits(None);
     Ok(match authority {
         Some(authority) => options.ssl_root_cert_from_pem(authority),
         None => options,
@@ -160,6 +185,8 @@ pub(super) enum Trouble {
     Length(String),
     /// The login is not accepted, or may not do it.
     Refused(String),
+    /// The same would be refused the next time too.
+    Rejected(String),
     /// Everything else.
     Away(String),
 }
@@ -172,9 +199,11 @@ impl Trouble {
                 store: STORE,
                 reason,
             },
-            Self::Away(reason) | Self::Length(reason) => {
-                StoreError::unavailable(STORE, reason).into()
-            }
+            Self::Rejected(reason) | Self::Length(reason) => LoreError::Rejected {
+                store: STORE,
+                reason,
+            },
+            Self::Away(reason) => StoreError::unavailable(STORE, reason).into(),
             Self::Missing => StoreError::unavailable(STORE, "something is missing").into(),
         }
     }
@@ -196,6 +225,10 @@ impl From<sqlx::Error> for Trouble {
                     "42P01" | "42704" | "3F000" => Self::Missing,
                     "22000" => Self::Length(reason),
                     "28000" | "28P01" | "42501" => Self::Refused(reason),
+                    // Data, constraints, the statement itself, and what is too large.
+                    _ if ["22", "23", "42", "54"].contains(&code.get(..2).unwrap_or_default()) => {
+                        Self::Rejected(reason)
+                    }
                     _ => Self::Away(reason),
                 }
             }

@@ -13,8 +13,10 @@
 //! character U+0000, which PostgreSQL has not, is stored as U+2400.
 //!
 //! PostgreSQL chooses by itself whether it goes through the HNSW index, which may overlook a neighbour, or compares with
-//! every passage of a namespace. With pgvector 0.8 a search goes on until it has enough passages that the filter lets
-//! through; before, it gives up early.
+//! every passage of a namespace. With pgvector 0.8 a search through the index goes on until it has enough passages that the
+//! filter lets through, or has looked at 100,000; before, it gives up early.
+//!
+//! Each call is a transaction, and what it sets holds for no longer.
 
 mod link;
 mod rows;
@@ -89,14 +91,14 @@ impl PgvectorLore {
         *self.known() = None;
         let column = self
             .link
-            .within(LOOKING, async |pool| {
+            .within(LOOKING, async |connection| {
                 sqlx::query_scalar::<_, String>(
                     "SELECT format_type(atttypid, atttypmod) FROM pg_attribute \
                      WHERE attrelid = to_regclass(quote_ident($1)) AND attname = 'embedding' AND NOT attisdropped",
                 )
                 .bind(&self.table)
                 .persistent(false)
-                .fetch_optional(&pool)
+                .fetch_optional(connection)
                 .await
             })
             .await
@@ -174,7 +176,7 @@ impl PgvectorLore {
              text = excluded.text, metadata = excluded.metadata, embedding = excluded.embedding"
         );
         self.link
-            .within(CHANGING, async |pool| {
+            .within(CHANGING, async |connection| {
                 sqlx::query(AssertSqlSafe(statement))
                     .bind(namespace)
                     .bind(rows.ids)
@@ -184,7 +186,7 @@ impl PgvectorLore {
                     .bind(rows.metadata)
                     .bind(rows.embeddings)
                     .persistent(false)
-                    .execute(&pool)
+                    .execute(connection)
                     .await
             })
             .await
@@ -194,24 +196,19 @@ impl PgvectorLore {
     async fn make(&self, column: Column) -> Result<(), Trouble> {
         let statements = statements(&self.table, column);
         self.link
-            .within(PREPARING, async |pool| {
-                let mut transaction = pool.begin().await?;
-                let limit = format!("SET LOCAL statement_timeout = {}", PREPARING.as_millis());
-                sqlx::raw_sql(AssertSqlSafe(limit))
-                    .execute(&mut *transaction)
-                    .await?;
+            .within(PREPARING, async |connection| {
                 // Given back at the end of the transaction.
                 sqlx::query("SELECT pg_advisory_xact_lock($1)")
                     .bind(MAKING)
                     .persistent(false)
-                    .execute(&mut *transaction)
+                    .execute(&mut *connection)
                     .await?;
                 for statement in statements {
                     sqlx::raw_sql(AssertSqlSafe(statement))
-                        .execute(&mut *transaction)
+                        .execute(&mut *connection)
                         .await?;
                 }
-                transaction.commit().await
+                Ok(())
             })
             .await
     }
@@ -277,7 +274,7 @@ impl Lore for PgvectorLore {
             .collect();
         let looked = self
             .link
-            .within(LOOKING, async |pool| {
+            .searching(async |connection| {
                 sqlx::query(AssertSqlSafe(statement))
                     .bind(Vector::from(search.vector.to_vec()))
                     .bind(search.namespace)
@@ -285,7 +282,7 @@ impl Lore for PgvectorLore {
                     .bind(i64::try_from(search.top_k).unwrap_or(i64::MAX))
                     // Planned for this namespace and filter, not for any.
                     .persistent(false)
-                    .fetch_all(&pool)
+                    .fetch_all(connection)
                     .await
             })
             .await;
@@ -336,14 +333,14 @@ impl Lore for PgvectorLore {
         let one_more = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
         let rows = self
             .link
-            .within(LOOKING, async |pool| {
+            .within(LOOKING, async |connection| {
                 sqlx::query(AssertSqlSafe(statement))
                     .bind(namespace)
                     .bind(set)
                     .bind(after)
                     .bind(one_more)
                     .persistent(false)
-                    .fetch_all(&pool)
+                    .fetch_all(connection)
                     .await?
                     .iter()
                     .map(|row| row.try_get::<String, _>("id"))
@@ -364,12 +361,12 @@ impl Lore for PgvectorLore {
         );
         let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
         self.link
-            .within(CHANGING, async |pool| {
+            .within(CHANGING, async |connection| {
                 sqlx::query(AssertSqlSafe(statement))
                     .bind(namespace)
                     .bind(ids)
                     .persistent(false)
-                    .execute(&pool)
+                    .execute(connection)
                     .await
             })
             .await

@@ -149,6 +149,7 @@ impl<'a> Body<'a> {
         }
         if caching.messages
             && let Some(last) = messages.last_mut()
+            && (caching.anywhere || matches!(last.content.last(), Some(Block::Text(_))))
         {
             last.content.push(CACHE_POINT);
         }
@@ -282,12 +283,15 @@ fn offered(tool: &ToolSpec) -> Tool<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Caching {
     messages: bool,
+    /// Behind what is no text, too. Nova refuses that: "extraneous key [cachePoint] is not permitted".
+    anywhere: bool,
     tools: bool,
 }
 
 impl Caching {
     const NONE: Self = Self {
         messages: false,
+        anywhere: false,
         tools: false,
     };
 
@@ -309,6 +313,7 @@ impl Caching {
             });
         Self {
             messages: claude || model.contains("amazon.nova-"),
+            anywhere: claude,
             tools: claude,
         }
     }
@@ -337,7 +342,12 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(Caching::of(model), Caching { messages, tools }, "{model}");
+            let caching = Caching::of(model);
+            assert_eq!(
+                (caching.messages, caching.tools),
+                (messages, tools),
+                "{model}"
+            );
         }
     }
 }

@@ -159,23 +159,32 @@ impl<'a> Body<'a> {
 }
 
 fn messages<'a>(question: &Question<'a>, files: &Files<'a>) -> Vec<Message<'a>> {
-    let messages = question.turns.iter().map(|turn| match turn {
-        Turn::User { text, attachments } => {
-            let (words, files) = files.split(text, attachments);
-            Message {
-                role: "user",
-                content: said(words, &files),
+    // What was thought is bound to all that stood before it: system, tools and turns, which are others from one Pulse to the
+    // next. Thoughts of earlier Pulses would be refused for that ("Thinking blocks are tied to the model and the
+    // conversation"), and may be left out.
+    let is_user = |turn: &Turn| matches!(turn, Turn::User { .. });
+    let now = question.turns.iter().rposition(is_user).unwrap_or_default();
+    let messages = question
+        .turns
+        .iter()
+        .enumerate()
+        .map(|(at, turn)| match turn {
+            Turn::User { text, attachments } => {
+                let (words, files) = files.split(text, attachments);
+                Message {
+                    role: "user",
+                    content: said(words, &files),
+                }
             }
-        }
-        Turn::Agent { text, calls } => Message {
-            role: "assistant",
-            content: answered(text, calls),
-        },
-        Turn::Tools(results) => Message {
-            role: "user",
-            content: results.iter().map(given_back).collect(),
-        },
-    });
+            Turn::Agent { text, calls } => Message {
+                role: "assistant",
+                content: answered(text, calls, at > now),
+            },
+            Turn::Tools(results) => Message {
+                role: "user",
+                content: results.iter().map(given_back).collect(),
+            },
+        });
     // A turn of nothing is left out; two of one side in a row are one to the API.
     messages
         .filter(|message| !message.content.is_empty())
@@ -193,9 +202,10 @@ fn said<'a>(words: Cow<'a, str>, files: &[File<'a>]) -> Vec<Block<'a>> {
     content
 }
 
-fn answered<'a>(words: &'a str, calls: &'a [ToolCall]) -> Vec<Block<'a>> {
+fn answered<'a>(words: &'a str, calls: &'a [ToolCall], thought_now: bool) -> Vec<Block<'a>> {
     let mut content: Vec<Block<'a>> = calls
         .iter()
+        .filter(|_| thought_now)
         .flat_map(thoughts)
         .map(|thought| block(Kind::Thought(thought)))
         .collect();

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::oracle::wire::{
     arguments,
     files::{File, Files},
-    names::wire_name,
+    names::{wire_id, wire_name},
 };
 
 #[derive(Debug, Serialize)]
@@ -59,7 +59,7 @@ enum Message<'a> {
         tool_calls: Vec<Call<'a>>,
     },
     Tool {
-        tool_call_id: &'a str,
+        tool_call_id: Cow<'a, str>,
         content: Cow<'a, str>,
     },
 }
@@ -92,7 +92,7 @@ struct FileData<'a> {
 
 #[derive(Debug, Serialize)]
 struct Call<'a> {
-    id: &'a str,
+    id: Cow<'a, str>,
     #[serde(rename = "type")]
     kind: &'static str,
     function: CalledFunction<'a>,
@@ -175,7 +175,7 @@ fn messages<'a>(question: &Question<'a>, files: &Files<'a>) -> Vec<Message<'a>> 
                 tool_calls: calls.iter().map(called).collect(),
             }),
             Turn::Tools(results) => messages.extend(results.iter().map(|result| Message::Tool {
-                tool_call_id: &result.call,
+                tool_call_id: wire_id(&result.call),
                 // The format has no field for failure, so the text says it.
                 content: if result.failed {
                     Cow::Owned(format!("The call failed: {}", result.content))
@@ -218,7 +218,7 @@ fn said<'a>(text: Cow<'a, str>, files: &[File<'a>]) -> Content<'a> {
 
 fn called(call: &ToolCall) -> Call<'_> {
     Call {
-        id: &call.id,
+        id: wire_id(&call.id),
         kind: "function",
         function: CalledFunction {
             name: wire_name(&call.name),

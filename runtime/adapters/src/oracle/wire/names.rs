@@ -7,18 +7,34 @@ use eywa_weave::tool::ToolSpec;
 /// The longest name that every provider takes.
 const LONGEST_NAME: usize = 64;
 
+/// The longest id of a call that OpenAI takes.
+const LONGEST_ID: usize = 40;
+
 /// The name of a tool as the formats allow it: letters, digits, `_` and `-`, at most 64. MCP allows more. A name that
 /// has to change gets a hash of the whole, so that it stays the same from request to request, and unique.
 pub(in crate::oracle) fn wire_name(name: &str) -> Cow<'_, str> {
+    fitted(name, LONGEST_NAME)
+}
+
+/// The id of a call for OpenAI, which refuses one of more than 40 characters; vLLM makes longer ones.
+pub(in crate::oracle) fn wire_id(id: &str) -> Cow<'_, str> {
+    // Shorter ones go as they are: other servers of its format may look for what they made.
+    if id.len() <= LONGEST_ID {
+        return Cow::Borrowed(id);
+    }
+    fitted(id, LONGEST_ID)
+}
+
+fn fitted(name: &str, longest: usize) -> Cow<'_, str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    if !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(fits) {
+    if !name.is_empty() && name.len() <= longest && name.chars().all(fits) {
         return Cow::Borrowed(name);
     }
     let suffix = format!("_{:08x}", fnv1a(name.as_bytes()));
     let mut wire: String = name
         .chars()
         .map(|c| if fits(c) { c } else { '_' })
-        .take(LONGEST_NAME - suffix.len())
+        .take(longest - suffix.len())
         .collect();
     wire.push_str(&suffix);
     Cow::Owned(wire)
@@ -42,6 +58,16 @@ fn fnv1a(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_id_is_cut_and_stays_another_than_its_like() {
+        assert_eq!(wire_id("functions.menu:0"), "functions.menu:0");
+        let long = |last| format!("chatcmpl-tool-{}{last}", "0".repeat(31));
+        let (one, other) = (long('1'), long('2'));
+        let (one, other) = (wire_id(&one), wire_id(&other));
+        assert_eq!((one.len(), other.len()), (40, 40));
+        assert_ne!(one, other);
+    }
 
     #[test]
     fn a_name_that_the_formats_refuse_becomes_one_that_they_take() {

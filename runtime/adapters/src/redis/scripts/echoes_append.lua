@@ -29,18 +29,21 @@ local forgotten = place - ARGV[5] * 1000
 local top = redis.call('ZREVRANGE', KEYS[4], 0, 0, 'WITHSCORES')
 if top[2] and tonumber(top[2]) >= place then place = tonumber(top[2]) + 1 end
 redis.call('ZADD', KEYS[4], string.format('%.0f', place), session)
-if ARGV[7] ~= '' then redis.call('HSET', KEYS[5], session, ARGV[7]) end
-if ARGV[8] ~= '' then redis.call('HSET', KEYS[6], session, ARGV[8]) end
+local fresh = false
+if ARGV[7] ~= '' then fresh = redis.call('HSET', KEYS[5], session, ARGV[7]) == 1 end
+if ARGV[8] ~= '' then fresh = redis.call('HSET', KEYS[6], session, ARGV[8]) == 1 or fresh end
 if redis.call('HINCRBY', KEYS[7], session, new) < length then redis.call('HSET', KEYS[7], session, length) end
 local many = redis.call('ZCARD', KEYS[4]) - ARGV[9]
 local old = {}
 if many > 0 then old = redis.call('ZRANGE', KEYS[4], 0, many - 1) end
--- Once in a while is enough for what only time makes stale, and it is done at the very first.
-if not top[2] or time[2] % 16 == 0 then
-  if many <= 0 then
-    old = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', string.format('%.0f', forgotten), 'LIMIT', 0, 64)
-  end
-  for key = 4, 7 do redis.call('PEXPIRE', KEYS[key], ARGV[5]) end
+-- The list outlives the Echoes that were appended last: a hundredth longer, so that it is seldom renewed. A key that has
+-- just been made has no TTL.
+if fresh or redis.call('PTTL', KEYS[4]) < tonumber(ARGV[5]) then
+  for key = 4, 7 do redis.call('PEXPIRE', KEYS[key], math.ceil(ARGV[5] * 1.01)) end
+end
+-- Once in a while is enough for what only time makes stale.
+if many <= 0 and time[2] % 16 == 0 then
+  old = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', string.format('%.0f', forgotten), 'LIMIT', 0, 64)
 end
 if #old > 0 then
   redis.call('ZREM', KEYS[4], unpack(old))

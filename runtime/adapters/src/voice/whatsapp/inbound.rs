@@ -202,19 +202,19 @@ impl Found {
     /// A notice of the system, in the place of a message: who wrote under one id writes under another from now on.
     fn changed_number(&mut self, message: &Message) -> bool {
         let system = &message.body["system"];
-        let given = |id: &Option<String>| id.as_deref().map(UserId::from);
-        let also: Vec<UserId> = [&system["wa_id"], &system["new_wa_id"], &system["user_id"]]
-            .into_iter()
-            .filter_map(some_text)
-            .map(UserId::from)
-            .collect();
-        let before = given(&message.from).or_else(|| given(&message.from_user_id));
-        match before.filter(|_| !also.is_empty()) {
-            Some(id) => {
-                self.notices.push(Notice::Person { id, also });
+        let given = |id: &Option<String>| id.clone().filter(|id| !id.is_empty());
+        let (number, user_id) = (given(&message.from), given(&message.from_user_id));
+        let [new_user_id, new_number, newer_number] =
+            ["user_id", "wa_id", "new_wa_id"].map(|name| some_text(&system[name]));
+        let is_renamed = new_user_id.is_some() || new_number.is_some() || newer_number.is_some();
+        match number.clone().or_else(|| user_id.clone()) {
+            Some(id) if is_renamed => {
+                // Meta's ids are one person's for ever, and the new number may have been another's.
+                let ids = [user_id, new_user_id, number, new_number, newer_number];
+                self.renamed(id, ids.into_iter().flatten());
                 true
             }
-            None => false,
+            _ => false,
         }
     }
 
@@ -223,10 +223,7 @@ impl Found {
         if let (Some(previous), Some(current)) =
             (some_text(&value["previous"]), some_text(&value["current"]))
         {
-            self.notices.push(Notice::Person {
-                id: previous.into(),
-                also: vec![current.into()],
-            });
+            self.renamed(previous.clone(), [previous, current]);
         } else if deepest > 0 {
             let below: Vec<&Value> = match value {
                 Value::Array(list) => list.iter().collect(),
@@ -237,6 +234,15 @@ impl Found {
                 self.renamings(below, deepest - 1);
             }
         }
+    }
+
+    /// Who went by `id` goes by another from now on. `all` are their ids, those that tell most first: that `id` is among
+    /// them makes it known that there are others, so that nobody who has it after them is taken for them.
+    fn renamed(&mut self, id: String, all: impl IntoIterator<Item = String>) {
+        self.notices.push(Notice::Person {
+            id: id.into(),
+            also: all.into_iter().map(UserId::from).collect(),
+        });
     }
 }
 

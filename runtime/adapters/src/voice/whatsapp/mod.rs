@@ -28,7 +28,6 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::sleep;
 use url::Url;
 
 use self::message::{Body, bodies, read_and_typing};
@@ -44,11 +43,12 @@ const WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 const OUTSIDE_WINDOW: &str = "131047";
 /// How long the sign shows that somebody types.
 const TYPING: Duration = Duration::from_secs(25);
-/// How fast one person may be written to by one number: one message in 6 seconds, and 45 at once after a quiet time.
+/// How fast one person may be written to by one number: one message in 6 seconds, and 45 at once after a quiet time. Who
+/// speaks waits for a turn, not the voice: a reply that is given up while it waits was certainly not sent.
 const PACE: Pace = Pace {
     interval: Duration::from_secs(6),
     burst: 45,
-    longest_wait: Duration::from_secs(12),
+    longest_wait: Duration::ZERO,
 };
 /// How often one person is sent a template that only tells of a reply.
 const TEMPLATE_PACE: Pace = Pace {
@@ -173,7 +173,7 @@ impl WhatsAppVoice {
         })
     }
 
-    /// Sends these in their order, at the pace that Meta allows. It cannot tell that a message is sent again, so once the
+    /// Sends these in their order, once it is this person's turn. It cannot tell that a message is sent again, so once the
     /// first is out, a failure is [`VoiceError::Unknown`], which is not repeated.
     async fn send_all(
         &self,
@@ -181,7 +181,6 @@ impl WhatsAppVoice {
         bodies: &[Body],
         utterance: Utterance<'_>,
     ) -> Result<(), VoiceError> {
-        self.wait_for_turn(to, bodies.len()).await?;
         for (sent, body) in bodies.iter().enumerate() {
             let id = self
                 .send(&body.addressed(to))
@@ -209,24 +208,20 @@ impl WhatsAppVoice {
         });
     }
 
-    /// Waits until this person may be sent so many messages. Without the store nobody waits: Meta counts by itself.
-    async fn wait_for_turn(&self, to: &ReplyTo, messages: usize) -> Result<(), VoiceError> {
+    /// Whether this person may be sent so many messages now; they are counted if so. Otherwise busy until they may.
+    /// Without the store nobody waits: Meta counts by itself.
+    async fn take_turn(&self, to: &ReplyTo, messages: usize) -> Result<(), VoiceError> {
         let messages = u32::try_from(messages).unwrap_or(u32::MAX).min(PACE.burst);
         let paced = self
             .contacts
             .pace(&self.name, &to.person(), messages, PACE)
             .await;
         match paced {
-            Ok(wait) if wait > PACE.longest_wait => Err(VoiceError::Busy {
-                retry_after: Some(wait - PACE.longest_wait),
+            Ok(Duration::ZERO) => Ok(()),
+            Ok(wait) => Err(VoiceError::Busy {
+                retry_after: Some(wait),
                 message: "this person is being sent too many messages".to_owned(),
             }),
-            Ok(wait) => {
-                if !wait.is_zero() {
-                    sleep(wait).await;
-                }
-                Ok(())
-            }
             Err(error) => {
                 tracing::warn!(%error, "sending without knowing the pace");
                 Ok(())
@@ -234,7 +229,7 @@ impl WhatsAppVoice {
         }
     }
 
-    /// The person has not written for 24 hours: they are sent the template, if there is one.
+    /// The person has not written for 24 hours, and it is their turn: they are sent the template, if there is one.
     async fn speak_outside_window(
         &self,
         to: &ReplyTo,
@@ -313,15 +308,18 @@ impl Voice for WhatsAppVoice {
         }
     }
 
-    /// The text goes out in as few messages as its length allows, at the pace that Meta allows, and as a template when the
-    /// person has not written for 24 hours.
+    /// The text goes out in as few messages as its length allows, and as a template when the person has not written for 24
+    /// hours. Busy until Meta's pace allows it.
     async fn speak(&self, utterance: Utterance<'_>) -> Result<(), VoiceError> {
         let to = ReplyTo::read(utterance.to)?;
         if to.is_outside_window(Timestamp::now()) {
+            self.take_turn(&to, 1).await?;
             return self.speak_outside_window(&to, utterance).await;
         }
         let bodies = bodies(utterance.text, utterance.choices, &self.list_label);
+        self.take_turn(&to, bodies.len()).await?;
         match self.send_all(&to, &bodies, utterance).await {
+            // The turn is not over: nothing was sent in it.
             Err(VoiceError::Refused { code, .. }) if code == OUTSIDE_WINDOW => {
                 self.speak_outside_window(&to, utterance).await
             }

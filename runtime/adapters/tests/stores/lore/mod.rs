@@ -65,6 +65,14 @@ fn one(id: &str) -> [(Passage, Vec<f32>); 1] {
     [(passage(id, "menu"), vec![1.0, 0.0])]
 }
 
+#[cfg(feature = "lore-pinecone")]
+fn rejected<T: std::fmt::Debug>(given: Result<T, LoreError>) -> String {
+    match given {
+        Err(LoreError::Rejected { reason, .. }) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn unavailable<T: std::fmt::Debug>(given: Result<T, LoreError>) -> String {
     match given {
         Err(LoreError::Store(StoreError::Unavailable { reason, .. })) => reason,

@@ -14,7 +14,7 @@ use eywa_weave::ports::lore::{Lore, LoreError, Passage};
 use serde_json::{Value, json};
 
 use super::{
-    client, nearest, one,
+    client, nearest, one, rejected,
     standin::{Answer, Asked, StandIn, cosine, numbers, only},
     unavailable,
 };
@@ -302,7 +302,7 @@ async fn what_it_cannot_take_now_or_ever_is_told_in_its_own_words() {
     assert!(told.contains("429") && told.contains("3 s"), "{told}");
     let mut long = one("a");
     long[0].0.text = "x".repeat(50_000);
-    let told = unavailable(lore.put("", &long).await);
+    let told = rejected(lore.put("", &long).await);
     assert!(told.contains("exceeds the limit of 40960 bytes"), "{told}");
 }
 

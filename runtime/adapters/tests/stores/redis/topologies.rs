@@ -84,6 +84,23 @@ mod on_a_cluster {
     crate::redis::every_suite!();
 }
 
+/// The user that docs/stores.md tells an administrator to make.
+fn make_user(server: &RedisServer, more: &[&str]) {
+    let rights = [
+        "on",
+        ">fake-password",
+        "~eywa:*",
+        "+@read",
+        "+@write",
+        "+@scripting",
+        "+@connection",
+        "+time",
+        "-@dangerous",
+    ];
+    let made = server.say(&[&["ACL", "SETUSER", "eywa"][..], &rights, more].concat());
+    assert_eq!(made.trim(), "OK");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_master_that_sentinels_choose_is_followed() {
     let mut master = RedisServer::start();
@@ -113,8 +130,11 @@ async fn the_master_that_sentinels_choose_is_followed() {
     })
     .await;
 
+    for server in [&master, &replica] {
+        make_user(server, &["+role"]);
+    }
     let url = format!(
-        "redis-sentinel://127.0.0.1:1,127.0.0.1:{}/cafe",
+        "redis-sentinel://eywa:fake-password@127.0.0.1:1,127.0.0.1:{}/cafe",
         sentinel.port()
     );
     let redis = Redis::new(&url.into(), Scope::new("tests", "a")).unwrap();
@@ -198,22 +218,10 @@ async fn tls_is_spoken_with_those_whose_authority_is_trusted_and_nobody_else() {
     }
 }
 
-/// What docs/stores.md tells an administrator to allow is enough.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_with_few_rights_is_enough() {
     let server = RedisServer::start();
-    let rights = [
-        "on",
-        ">fake-password",
-        "~eywa:*",
-        "+@read",
-        "+@write",
-        "+@scripting",
-        "+@connection",
-        "+time",
-        "-@dangerous",
-    ];
-    server.say(&[&["ACL", "SETUSER", "eywa"][..], &rights].concat());
+    make_user(&server, &[]);
     let url = format!("redis://eywa:fake-password@127.0.0.1:{}", server.port());
     let redis = Redis::new(&url.into(), Scope::new("tests", "a")).unwrap();
     let vigil = RedisVigil::new(redis.clone());

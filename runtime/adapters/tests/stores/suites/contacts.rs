@@ -17,7 +17,10 @@ macro_rules! contacts_suite {
             [
                 a_person_goes_by_the_first_id_that_they_came_with,
                 a_person_who_is_renamed_keeps_their_session,
-                the_first_known_id_counts,
+                the_other_ids_tell_more_than_the_one_that_a_person_came_by,
+                a_number_that_somebody_else_has_now_leads_to_nobody_else,
+                a_number_that_its_owner_gave_up_begins_anew,
+                a_number_that_was_known_alone_keeps_its_person,
                 voices_do_not_share_people,
                 two_who_ask_at_once_get_the_same_person,
                 a_message_only_moves_forward,
@@ -60,13 +63,58 @@ pub async fn a_person_goes_by_the_first_id_that_they_came_with(contacts: Arc<imp
 pub async fn a_person_who_is_renamed_keeps_their_session(contacts: Arc<impl Contacts>) {
     assert_eq!(known(&*contacts, &["55", "US.1"]).await, "55");
     assert_eq!(known(&*contacts, &["US.1", "US.2"]).await, "55");
-    assert_eq!(known(&*contacts, &["US.2", "US.3"]).await, "55");
+    // Told twice, and with the former id among the others.
+    for _ in 0..2 {
+        assert_eq!(known(&*contacts, &["US.2", "US.2", "US.3"]).await, "55");
+    }
     assert_eq!(known(&*contacts, &["US.3"]).await, "55");
+    assert_eq!(known(&*contacts, &["55", "US.3"]).await, "55");
 }
 
-pub async fn the_first_known_id_counts(contacts: Arc<impl Contacts>) {
+pub async fn the_other_ids_tell_more_than_the_one_that_a_person_came_by(
+    contacts: Arc<impl Contacts>,
+) {
     assert_eq!(known(&*contacts, &["55"]).await, "55");
     assert_eq!(known(&*contacts, &["US.1"]).await, "US.1");
+    assert_eq!(known(&*contacts, &["55", "US.1"]).await, "US.1");
+    assert_eq!(known(&*contacts, &["55"]).await, "US.1");
+    // The first of them that is known does.
+    assert_eq!(known(&*contacts, &["66"]).await, "66");
+    assert_eq!(known(&*contacts, &["77", "US.2", "66", "US.1"]).await, "66");
+}
+
+pub async fn a_number_that_somebody_else_has_now_leads_to_nobody_else(
+    contacts: Arc<impl Contacts>,
+) {
+    assert_eq!(known(&*contacts, &["55", "US.ana"]).await, "55");
+    assert_eq!(known(&*contacts, &["55", "US.bob"]).await, "US.bob");
+    assert_eq!(known(&*contacts, &["55", "US.bob"]).await, "US.bob");
+    assert_eq!(known(&*contacts, &["55"]).await, "US.bob");
+    assert_eq!(known(&*contacts, &["US.ana"]).await, "55");
+    assert_eq!(known(&*contacts, &["66", "US.ana"]).await, "55");
+    // And on to a third.
+    assert_eq!(known(&*contacts, &["55", "US.eve"]).await, "US.eve");
+    assert_eq!(known(&*contacts, &["US.bob"]).await, "US.bob");
+}
+
+pub async fn a_number_that_its_owner_gave_up_begins_anew(contacts: Arc<impl Contacts>) {
+    assert_eq!(known(&*contacts, &["55"]).await, "55");
+    for _ in 0..2 {
+        assert_eq!(known(&*contacts, &["55", "55", "66"]).await, "55");
+    }
+    assert_eq!(known(&*contacts, &["55", "US.bob"]).await, "US.bob");
+    assert_eq!(known(&*contacts, &["66"]).await, "55");
+    assert_eq!(known(&*contacts, &["66", "US.ana"]).await, "55");
+    // The new number was another's before.
+    assert_eq!(known(&*contacts, &["77", "US.eve"]).await, "77");
+    assert_eq!(known(&*contacts, &["66", "66", "77"]).await, "55");
+    assert_eq!(known(&*contacts, &["77", "US.ana"]).await, "55");
+    assert_eq!(known(&*contacts, &["US.eve"]).await, "77");
+}
+
+pub async fn a_number_that_was_known_alone_keeps_its_person(contacts: Arc<impl Contacts>) {
+    assert_eq!(known(&*contacts, &["55"]).await, "55");
+    assert_eq!(known(&*contacts, &["55"]).await, "55");
     assert_eq!(known(&*contacts, &["55", "US.1"]).await, "55");
     assert_eq!(known(&*contacts, &["US.1"]).await, "55");
 }

@@ -1,6 +1,6 @@
 //! What every Echo store does.
 
-use std::{sync::Arc, time::Instant};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Instant};
 
 use eywa_adapters::echoes::NEWEST;
 use eywa_weave::{
@@ -42,6 +42,8 @@ macro_rules! echoes_suite {
                 what_was_written_before_changes_no_place,
                 what_has_changed_since_is_told_the_earliest_first,
                 places_are_never_the_same_when_many_write_at_once,
+                who_hears_of_echoes_can_read_them,
+                one_who_stops_halfway_tells_nothing_untrue_and_may_write_again,
                 ten_thousand_conversations_are_listed_as_quickly_as_ten,
             ]
         );
@@ -430,6 +432,81 @@ pub async fn places_are_never_the_same_when_many_write_at_once(echoes: Arc<impl 
     assert_eq!(listed.len(), 100, "each is listed once");
     assert!(listed.windows(2).all(|pair| pair[0].place > pair[1].place));
     assert!(listed.iter().all(|summary| summary.length == 2));
+}
+
+pub async fn who_hears_of_echoes_can_read_them(echoes: Arc<impl Echoes + 'static>) {
+    let writes = tokio::spawn({
+        let echoes = echoes.clone();
+        async move {
+            for n in 0..100 {
+                say(&echoes, "a", &n.to_string(), "x").await;
+            }
+        }
+    });
+    loop {
+        let is_last = writes.is_finished();
+        for summary in echoes.changed(0, 9).await.unwrap() {
+            assert_told(&echoes, &summary).await;
+        }
+        if is_last {
+            break;
+        }
+    }
+    writes.await.unwrap();
+    assert_eq!(echoes.latest(None, 9).await.unwrap()[0].length, 100);
+}
+
+/// All that a summary counts is there.
+async fn assert_told(echoes: &Arc<impl Echoes>, summary: &Summary) {
+    let before = Some(summary.length);
+    let told = echoes.stretch(&summary.session, before, usize::MAX);
+    let told = told.await.unwrap().echoes.len() as u64;
+    assert_eq!(told, summary.length, "{summary:?}");
+}
+
+pub async fn one_who_stops_halfway_tells_nothing_untrue_and_may_write_again(
+    echoes: Arc<impl Echoes>,
+) {
+    let written = [said("1", "x"), said("2", "y")];
+    for steps in 1.. {
+        let session = session(&steps.to_string());
+        let last = echoes.latest(None, 1).await.unwrap();
+        let last = last.first().map_or(0, |last| last.place);
+        let done = stopped_after(steps, echoes.append(&session, Some(Fence(1)), &written)).await;
+        for summary in echoes.changed(last, 9).await.unwrap() {
+            assert_told(&echoes, &summary).await;
+        }
+        echoes
+            .append(&session, Some(Fence(1)), &written)
+            .await
+            .unwrap();
+        let changed = echoes.changed(last, 9).await.unwrap();
+        assert_eq!(users(&changed), [session.user.as_str()], "step {steps}");
+        assert_eq!(changed[0].last.as_ref().unwrap().text, "y");
+        let all = echoes.stretch(&session, Some(changed[0].length), 9).await;
+        assert_eq!(all.unwrap().echoes, written, "step {steps}");
+        if done {
+            break;
+        }
+    }
+}
+
+/// Goes so many steps, and no further. Whether that was all the way.
+async fn stopped_after(steps: usize, append: impl Future<Output = Result<(), StoreError>>) -> bool {
+    let mut append = pin!(append);
+    let mut left = steps;
+    poll_fn(|context| {
+        left -= 1;
+        match append.as_mut().poll(context) {
+            Poll::Ready(done) => {
+                done.unwrap();
+                Poll::Ready(true)
+            }
+            Poll::Pending if left == 0 => Poll::Ready(false),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await
 }
 
 pub async fn ten_thousand_conversations_are_listed_as_quickly_as_ten(

@@ -234,6 +234,32 @@ fn a_spirit_without_an_earlier_one_s_tools_reads_of_their_calls_in_words() {
     assert_eq!(turns.as_slice().len(), 3, "{turns:?}");
 }
 
+#[test]
+fn what_is_shortened_keeps_the_last_question_whole() {
+    let kept = |echoes: &[Echo]| {
+        let mut turns = Turns::of(echoes);
+        turns.shorten().then(|| turns.as_slice().len())
+    };
+    let before = [
+        user("1"),
+        agent("a", &[]),
+        user("2"),
+        agent("b", &[]),
+        user("3"),
+        agent("c", &[]),
+    ];
+    let rounds = |times| {
+        let round = [agent("", &["a"]), tools(&["a"])];
+        let rounds = std::iter::repeat_n(round, times).flatten();
+        [user("4")].into_iter().chain(rounds).collect::<Vec<_>>()
+    };
+    // Half of it, from a question on.
+    assert_eq!(kept(&before), Some(2));
+    // The last question is more than half of it: all before it goes.
+    assert_eq!(kept(&[&before[..], &rounds(4)].concat()), Some(9));
+    assert_eq!(kept(&rounds(4)), None);
+}
+
 fn any_echo() -> impl Strategy<Value = Echo> {
     let ids = proptest::sample::subsequence(vec!["a", "b", "c"], 0..=3);
     prop_oneof![

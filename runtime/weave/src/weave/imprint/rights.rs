@@ -38,8 +38,8 @@ impl Weave {
         let Some(store) = &self.0.imprint else {
             return Ok(Vec::new());
         };
-        let max_age = self.0.keeping().max_age;
-        Ok(fresh(store.facts(of).await?, max_age, Timestamp::now()))
+        let known = store.facts(of).await?;
+        Ok(fresh(known, self.0.facts_kept_for, Timestamp::now()))
     }
 
     /// Forgets the facts with these texts; how many there were. What the person has said until now is not drawn from again.
@@ -114,9 +114,12 @@ impl Weave {
 }
 
 impl Inner {
+    /// However many there are: what people change about one fact drops no other. How many are kept is for whoever learns.
     fn keeping(&self) -> Keeping {
-        let remembering = self.remembering.as_ref();
-        remembering.map_or_else(Default::default, |remembering| remembering.keeping)
+        Keeping {
+            most: usize::MAX,
+            max_age: self.facts_kept_for,
+        }
     }
 
     /// How many Echoes a conversation ever had.

@@ -114,6 +114,42 @@ async fn sides_alternate_and_other_models_get_no_cache_points() {
 }
 
 #[tokio::test]
+async fn nova_is_given_no_cache_point_behind_what_is_no_text() {
+    let turns = [
+        person("A tea."),
+        Turn::Agent {
+            text: String::new(),
+            calls: vec![call("tooluse_1", "place_order", json!({}))],
+        },
+        Turn::Tools(vec![ToolResult {
+            call: "tooluse_1".into(),
+            name: "place_order".into(),
+            content: "ordered".into(),
+            failed: false,
+        }]),
+    ];
+    let point = json!({"cachePoint": {"type": "default"}});
+    for (model, turns, marked) in [
+        ("us.amazon.nova-pro-v1:0", &turns[..], false),
+        ("us.amazon.nova-pro-v1:0", &turns[..1], true),
+        (
+            "anthropic.claude-sonnet-4-5-20250929-v1:0",
+            &turns[..],
+            true,
+        ),
+    ] {
+        let body = sent(model, question(turns, &[])).await;
+        let last = body["messages"].as_array().unwrap().last().unwrap();
+        let last = last["content"].as_array().unwrap().last().unwrap();
+        assert_eq!(*last == point, marked, "{model}: {body}");
+        assert!(
+            body["system"].as_array().unwrap().contains(&point),
+            "{body}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn pictures_and_documents_are_sent_and_a_file_cannot_choose_its_name() {
     let file = |id: &str, media_type: &str, bytes: &[u8]| Attachment {
         id: id.into(),

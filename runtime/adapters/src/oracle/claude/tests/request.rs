@@ -18,7 +18,7 @@ fn spec() -> Spec<'static> {
     }
 }
 
-fn body(question: &Question<'_>) -> Value {
+pub(super) fn body(question: &Question<'_>) -> Value {
     serde_json::to_value(Body::of(question, spec(), false)).unwrap()
 }
 

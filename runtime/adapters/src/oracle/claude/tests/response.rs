@@ -1,4 +1,7 @@
-use eywa_weave::ports::oracle::{Fault, Stop, Usage};
+use eywa_weave::{
+    ports::oracle::{Fault, Stop, Usage},
+    tool::ToolResult,
+};
 
 use super::*;
 
@@ -93,6 +96,18 @@ async fn what_was_thought_before_a_call_goes_back_with_it() {
         (&sent[2]["type"], &sent[3]["type"]),
         (&json!("text"), &json!("tool_use"))
     );
+
+    // Not with the next Pulse's question: by then the system prompt or the tools may be others, which it is bound to.
+    let result = ToolResult {
+        call: "toolu_a".into(),
+        name: "menu".into(),
+        content: "Coffee.".into(),
+        failed: false,
+    };
+    let [asked, called] = turns;
+    let turns = [asked, called, Turn::Tools(vec![result]), person("And tea?")];
+    let body = request::body(&question(&turns, &[]));
+    assert_eq!(body["messages"][1]["content"][0]["type"], "text", "{body}");
 }
 
 #[tokio::test]

@@ -140,7 +140,7 @@ fn a_person_who_is_renamed_is_told_of() {
             {"field": "user_id_update", "value": value}]}]});
         let (pulses, notices, ignored) = told(&body);
         assert_eq!((pulses.len(), ignored), (0, 0));
-        assert_eq!(notices, [person("US.1", &["US.2"])]);
+        assert_eq!(notices, [person("US.1", &["US.1", "US.2"])]);
     }
     let other = json!({"object": "whatsapp_business_account", "entry": [{"changes": [{"field": "user_id_update",
         "value": {"metadata": {"phone_number_id": "2066"}, "previous": "US.1", "current": "US.2"}}]}]});
@@ -153,9 +153,21 @@ fn a_person_who_changed_their_number_is_told_of_and_not_answered() {
         json!({"body": "Ana changed", "wa_id": "5511999991111", "type": "user_changed_number"});
     let (pulses, notices, ignored) = told(&from_ana(json!([message("system", system)])));
     assert_eq!((pulses.len(), ignored), (0, 0));
-    assert_eq!(notices, [person("5511999990000", &["5511999991111"])]);
+    assert_eq!(
+        notices,
+        [person("5511999990000", &["5511999990000", "5511999991111"])]
+    );
     let (_, notices, ignored) = told(&from_ana(json!([message("system", json!({"body": "hm"}))])));
     assert_eq!((notices.len(), ignored), (0, 1));
+
+    // What Meta calls them for this business tells more than any number.
+    let system =
+        json!({"wa_id": "5511999991111", "user_id": "US.2", "type": "user_changed_number"});
+    let mut changed = message("system", system);
+    changed["from_user_id"] = json!("US.1");
+    let (_, notices, _) = told(&from_ana(json!([changed])));
+    let all = ["US.1", "US.2", "5511999990000", "5511999991111"];
+    assert_eq!(notices, [person("5511999990000", &all)]);
 }
 
 #[test]
