@@ -95,6 +95,9 @@ describe("login", () => {
     const key = furnish(desk);
     const page = await open({ hash: hashOf(key) });
     await page.getByRole("textbox", { name: "Reply" }).fill("half a sentence");
+    // All that the page asks for by itself has been answered: the click is what finds out.
+    await line(page, "Ana Ribeiro").waitFor();
+    await until(() => desk.streams.size === 1 && desk.requests.some((one) => one.path === "/api/rites"), "the stream and the Rites");
     desk.tokens.clear();
     await line(page, "Ana Ribeiro").click();
     await page.getByText("Your session has ended").waitFor();
