@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use eywa_adapters::{oracle::InMemoryOracle, voice::InMemoryVoice};
 use eywa_weave::{
-    ports::oracle::{Fault, Turn},
+    ports::oracle::{Fault, Reply, Stop, Turn},
     pulse::Outcome,
     spirit::WhenBusy,
 };
@@ -79,6 +79,20 @@ async fn an_oracle_that_hangs_leaves_time_for_the_next() {
     let (outcome, why, ..) = answered(&[hangs.clone(), next.clone()]).await;
     assert_eq!(outcome, Outcome::Answered, "{why}");
     assert_eq!((hangs.asked().len(), next.asked().len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_oracle_that_spends_its_tokens_before_it_speaks_says_what_to_raise() {
+    let silent = Arc::new(InMemoryOracle::new(|_| async {
+        Ok(Reply {
+            stop: Stop::Length,
+            ..crate::scene::says("")
+        })
+    }));
+    let (outcome, why, _, said) = answered(&[silent]).await;
+    assert_eq!(outcome, Outcome::Failed);
+    assert!(why.contains("raise the Oracle's maxTokens"), "{why}");
+    assert!(said.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
